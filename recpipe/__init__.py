@@ -1,0 +1,1 @@
+"""recpipe: nightly recommendations as tables."""

@@ -1,0 +1,103 @@
+"""What every job shares: its arguments, its row in `runs`, its last line, its way to fail."""
+
+import argparse
+import json
+import re
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from recpipe import delta
+from recpipe.errors import UserError
+from recpipe.settings import Settings, code_hash, read_settings
+from recpipe.tables import MIN_DAY, RUNS
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a job did: a sentence for people, and rows and table versions by table name."""
+
+    message: str
+    rows_in: Mapping[str, int] = field(default_factory=dict)
+    rows_out: Mapping[str, int] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+
+Main = Callable[[date, Settings], JobResult]
+
+
+def parse_day(text: str) -> date:
+    """A UTC day that is over, from text such as 2024-01-31.
+
+    Raises:
+        UserError: the text is no such day, or the day is not over. The clock only guards here: no result depends on it.
+    """
+    try:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            raise ValueError
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise UserError(f"expected a day such as 2024-01-31, found {text!r}") from None
+    today = datetime.now(UTC).date()
+    if day >= today:
+        raise UserError(f"expected a UTC day that is over (before {today}), found {day}; run it tomorrow")
+    if day < MIN_DAY:
+        raise UserError(f"expected a day from {MIN_DAY} on, found {day}")
+    return day
+
+
+def parse_run_id(text: str) -> str:
+    if not re.fullmatch(r"[\w.:+-]{1,250}", text):
+        raise UserError(f"expected a run id of letters, digits and . : + - _, found {text!r}")
+    return text
+
+
+def run_job(job: str, main: Main, argv: list[str] | None = None) -> None:
+    """Run ``main`` for the day that the command line names, record the attempt, print the result as one JSON line.
+
+    Exits 2 with one line on standard error for what a user can mend, 1 with a traceback for what a developer must.
+    """
+    parser = argparse.ArgumentParser(prog=job)
+    parser.add_argument("--ds", required=True, help="UTC day, such as 2024-01-31")
+    parser.add_argument("--run-id", default="manual", help="name of the run, for table runs")
+    arguments = parser.parse_args(argv)
+    try:
+        ds, run_id, settings = parse_day(arguments.ds), parse_run_id(arguments.run_id), read_settings()
+        delta.require_lake(settings.lake)
+        _run(job, main, ds, run_id, settings)
+    except (UserError, OSError) as error:
+        # An OSError here is a full disk or a missing right: its text names the file, a traceback adds nothing.
+        print(f"recpipe {job}: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)
+
+
+def _run(job: str, main: Main, ds: date, run_id: str, settings: Settings) -> None:
+    started_at = datetime.now(UTC)
+    status, result = "failed", JobResult("")
+    try:
+        result = main(ds, settings)
+        status = "success"
+    except BaseException as error:
+        result = JobResult(str(error) if isinstance(error, UserError) else traceback.format_exc(limit=-3))
+        raise
+    finally:
+        row = {
+            "ds": ds,
+            "job": job,
+            "run_id": run_id,
+            "started_at": started_at,
+            "ended_at": datetime.now(UTC),
+            "status": status,
+            "message": result.message[:4000],
+            "rows_in": json.dumps(result.rows_in, sort_keys=True),
+            "rows_out": json.dumps(result.rows_out, sort_keys=True),
+            "versions": json.dumps(result.versions, sort_keys=True),
+            "code_hash": code_hash(),
+            "settings_hash": settings.result_hash(),
+        }
+        delta.append(settings.lake, RUNS, [row])
+    line = {"job": job, "ds": ds.isoformat(), "run_id": run_id, "message": result.message}
+    line |= {"rows_in": result.rows_in, "rows_out": result.rows_out, "versions": result.versions}
+    print(json.dumps(line), flush=True)

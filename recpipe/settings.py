@@ -1,0 +1,164 @@
+"""Every setting, frozen, explained under its field.
+
+A value comes from the environment (`RECPIPE_K=20`, `RECPIPE_MODEL__EMBEDDING_SIZE=128`), else from
+`$RECPIPE_HOME/settings.toml`, else from here. A job reads the settings once and passes values down.
+"""
+
+import hashlib
+import os
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from recpipe.errors import UserError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SparkSettings(Section):
+    master: Annotated[str, Field(pattern=r"^(local\[[0-9*]+\]|(spark|k8s)://[\w.:/-]+|yarn)$")] = "local[2]"
+    """Where Spark runs: `local[N]`, or the address of a cluster."""
+    driver_memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*[mg]$")] = "2g"
+    """Heap of the driver; in local mode, of everything."""
+    shuffle_partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
+    """Parts of a shuffle. Few for a small shop: an empty part still costs a task."""
+
+
+class ModelSettings(Section):
+    embedding_size: Annotated[int, Field(ge=4, le=1024)] = 64
+    """Length of a user's and an item's vector, before the item bias is appended."""
+    blocks: Annotated[int, Field(ge=1, le=8)] = 1
+    """Attention blocks in the user tower."""
+    heads: Annotated[int, Field(ge=1, le=16)] = 1
+    """Attention heads in a block; divides `embedding_size`."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.35
+    """Share of activations dropped in training."""
+    item_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Share of a history's items dropped whole in training."""
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 14
+    """Most epochs; early stopping may choose fewer."""
+    patience: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Epochs without a better validation NDCG@10 before training stops."""
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
+    """Users in a batch."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
+    """Peak learning rate of AdamW, after the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Decoupled weight decay of AdamW."""
+    warmup_steps: Annotated[int, Field(ge=0, le=100_000)] = 100
+    """Steps in which the learning rate rises from 0; at most a tenth of all steps."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    """CPU threads of PyTorch; pinned, since another number may round sums differently."""
+
+
+class AirflowSettings(Section):
+    port: Annotated[int, Field(ge=1024, le=65_535)] = 8080
+    """Port of Airflow's page on 127.0.0.1; the next free one is taken when it is busy."""
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="RECPIPE_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    home: Path = Path(".recpipe")
+    """The one place for landing files, lake, registry, Airflow home and reports."""
+    k: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Recommendations a user gets a night."""
+    history_length: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Most recent items of a user that the model sees."""
+    anchor_every_days: Annotated[int, Field(ge=1, le=365)] = 7
+    """Days from one training (anchor day) to the next."""
+    validation_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    """Share of an anchor's latest interactions, at least, that lie after the cut in time and judge the candidate."""
+    max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share of a day's lines that may be rejected before the run stops."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 7
+    """Seed of every random choice: ties in time, shuffles, weights."""
+    schedule_from: date = date(1995, 1, 1)
+    """First day that the nightly DAG may be run for."""
+    schedule_until: date | None = None
+    """Last day of the nightly schedule; unset: for ever. Set it for a historical lake, so that unpausing the DAG
+    starts no run for today."""
+    spark: SparkSettings = SparkSettings()
+    model: ModelSettings = ModelSettings()
+    airflow: AirflowSettings = AirflowSettings()
+
+    @property
+    def landing(self) -> Path:
+        return self.home / "landing"
+
+    @property
+    def lake(self) -> Path:
+        return self.home / "lake"
+
+    @property
+    def registry(self) -> Path:
+        return self.home / "registry"
+
+    @property
+    def airflow_home(self) -> Path:
+        return self.home / "airflow"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    def result_hash(self) -> str:
+        """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out."""
+        deciding = self.model_dump_json(exclude={"home", "spark", "airflow", "schedule_from", "schedule_until"})
+        return hashlib.sha256(deciding.encode()).hexdigest()[:12]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = TomlConfigSettingsSource(settings_cls, toml_file=home_folder() / "settings.toml")
+        return init_settings, env_settings, file
+
+
+def home_folder() -> Path:
+    return Path(os.environ.get("RECPIPE_HOME", ".recpipe")).expanduser().absolute()
+
+
+def read_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        UserError: a value is not allowed; names the setting, the rule and the value.
+    """
+    try:
+        return Settings(home=home_folder())
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "RECPIPE_" + "__".join(str(part).upper() for part in first["loc"])
+        raise UserError(
+            f"setting {name}: {first['msg']}, found {first['input']!r}; "
+            f"change it in the environment or in {home_folder() / 'settings.toml'}"
+        ) from None
+    except ValueError as error:  # a settings.toml that is not TOML
+        raise UserError(f"{home_folder() / 'settings.toml'}: expected TOML, found: {error}") from None
+
+
+def code_hash() -> str:
+    """Hash of the code that decides what a day's rows are: every module of `recpipe/` and `jobs/`."""
+    digest = hashlib.sha256()
+    for path in sorted([*(CHECKOUT / "recpipe").rglob("*.py"), *(CHECKOUT / "jobs").glob("*.py")]):
+        digest.update(path.relative_to(CHECKOUT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]

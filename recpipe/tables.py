@@ -1,0 +1,374 @@
+"""The contracts of every table: what a row is, its columns, its key, its partition, its checks.
+
+A contract is plain data. `recpipe init` creates the tables from it, `conform` fits frames to it, the audit builds its
+expectations from it. Column types are Spark SQL's names; array elements are never null.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: str
+    comment: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the lake; its name is its address.
+
+    ``ranges`` are inclusive and hold for every element of an array column; ``values`` are the allowed texts. Both
+    become expectations of the audit, and (but for arrays) CHECK constraints of the table. The first column of
+    ``partition`` is the day that one write replaces.
+    """
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    partition: tuple[str, ...]
+    writer: str  # "spark" or "delta-rs": one engine a table, since their commits do not see each other's locks
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    may_be_empty: bool = False
+
+    @property
+    def day_column(self) -> str:
+        return self.partition[0]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+
+MIN_DAY = date(1995, 1, 1)
+"""No shop had a review page before; an earlier date is a wrong unit or a wrong field."""
+
+MAX_INT = 2**31 - 1
+SOURCES = ("two_tower", "popular")
+VERDICTS = ("promoted", "rejected", "skipped", "failed")
+STRANGER = ""
+"""The user_id under which `recommendations_current` keeps the list for visitors nobody knows; no real id is empty."""
+
+_ARRIVED_ON = Column("arrived_on", "date", "Day folder in which the row's file lay.")
+_DS = Column("ds", "date", "UTC day that the row is for: made only of what was known that day.")
+_ANCHOR = Column("ds", "date", "Anchor day: the day whose model the row belongs to.")
+_USER = Column("user_id", "string", "Who.")
+_ITEM = Column("item_id", "string", "What.")
+_ITEM_INDEX = Column("item_index", "int", "Dense number of the item, see table item_index.")
+_MODEL_VERSION = Column("model_version", "string", "Anchor day and content hash of the model.")
+
+ARRIVALS = Table(
+    name="arrivals",
+    comment="A file taken in, with its counts; a day with rows here is sealed. A day without files has one row "
+    "of kind `none`. lines_read = accepted + rejected + duplicates.",
+    columns=(
+        _ARRIVED_ON,
+        Column("kind", "string", "reviews, items, or none."),
+        Column("file", "string", "Name of the file in its day folder; empty for kind none."),
+        Column("format", "string", "Format in which the file was read; empty for kind none."),
+        Column("origin", "string", "File that was landed, if another one was cut into days; else as file."),
+        Column("sha256", "string", "Hash of the file's bytes; empty for kind none."),
+        Column("lines_read", "bigint", "Lines that are not blank."),
+        Column("accepted", "bigint", "Lines that became a row."),
+        Column("rejected", "bigint", "Lines kept in rejected_rows with a reason."),
+        Column("duplicates", "bigint", "Lines with the key of another line of that day, which was kept instead."),
+    ),
+    key=("arrived_on", "kind", "file"),
+    partition=("arrived_on",),
+    writer="spark",
+    ranges={"lines_read": (0, 2**53), "accepted": (0, 2**53), "rejected": (0, 2**53), "duplicates": (0, 2**53)},
+    values={"kind": ("reviews", "items", "none")},
+)
+
+REVIEWS = Table(
+    name="reviews",
+    comment="An accepted review. One review edited later is a row in a later arrival; readers take the newest.",
+    columns=(
+        _ARRIVED_ON,
+        _USER,
+        _ITEM,
+        Column("reviewed_at", "timestamp", "When it was written, UTC."),
+        Column("rating", "double", "Stars, 1 to 5."),
+        Column("title", "string", "Headline.", nullable=True),
+        Column("text", "string", "Body.", nullable=True),
+        Column("vote", "int", "People who found it helpful.", nullable=True),
+        Column("verified", "boolean", "Whether the shop saw a purchase.", nullable=True),
+    ),
+    key=("arrived_on", "user_id", "item_id", "reviewed_at"),
+    partition=("arrived_on",),
+    writer="spark",
+    ranges={"rating": (1, 5), "vote": (0, MAX_INT)},
+    may_be_empty=True,
+)
+
+ITEMS = Table(
+    name="items",
+    comment="An accepted version of an item's metadata; the newest arrival as of a day is the item's.",
+    columns=(
+        _ARRIVED_ON,
+        _ITEM,
+        Column("title", "string", "Name, without markup.", nullable=True),
+        Column("brand", "string", "Brand or shop.", nullable=True),
+        Column("categories", "array<string>", "Path from the widest category to the narrowest; may be empty."),
+        Column("price", "double", "Price in the shop's currency.", nullable=True),
+        Column("description", "string", "Text, without markup.", nullable=True),
+        Column("image_url", "string", "Address of the first picture.", nullable=True),
+    ),
+    key=("arrived_on", "item_id"),
+    partition=("arrived_on",),
+    writer="spark",
+    ranges={"price": (0, 1e9)},
+    may_be_empty=True,
+)
+
+REJECTED_ROWS = Table(
+    name="rejected_rows",
+    comment="A line that was not accepted, and why; never its text.",
+    columns=(
+        _ARRIVED_ON,
+        Column("kind", "string", "reviews or items."),
+        Column("file", "string", "Name of the file in its day folder."),
+        Column("line_number", "bigint", "Line in that file, from 1."),
+        Column("origin", "string", "File that was landed, if another one was cut into days; else as file."),
+        Column("origin_line", "bigint", "Line in the origin, from 1."),
+        Column("reason", "string", "Why, as one word such as missing_user."),
+        Column("line_hash", "string", "SHA-256 of the line."),
+    ),
+    key=("arrived_on", "kind", "file", "line_number"),
+    partition=("arrived_on",),
+    writer="spark",
+    ranges={"line_number": (1, 2**53), "origin_line": (1, 2**53)},
+    values={"kind": ("reviews", "items")},
+    may_be_empty=True,
+)
+
+ITEM_INDEX = Table(
+    name="item_index",
+    comment="An item and its dense number: append-only, arrivals in order, by item_id within an arrival.",
+    columns=(Column("first_arrived_on", "date", "Arrival that first named the item."), _ITEM, _ITEM_INDEX),
+    key=("item_id",),
+    partition=("first_arrived_on",),
+    writer="spark",
+    ranges={"item_index": (0, MAX_INT)},
+    may_be_empty=True,
+)
+
+USER_FEATURES = Table(
+    name="user_features",
+    comment="A user as of ds. History: the last items, oldest first, each item once, at its first review.",
+    columns=(
+        _DS,
+        _USER,
+        Column("history", "array<int>", "Item numbers, oldest first, at most history_length."),
+        Column("history_days", "array<int>", "Day of each, in days since 1970-01-01."),
+        Column("review_count", "bigint", "Reviews, repeated ones included."),
+        Column("rating_mean", "double", "Mean stars."),
+        Column("last_reviewed_on", "date", "Day of the last review."),
+    ),
+    key=("ds", "user_id"),
+    partition=("ds",),
+    writer="spark",
+    ranges={"history": (0, MAX_INT), "review_count": (1, 2**53), "rating_mean": (1, 5)},
+)
+
+ITEM_FEATURES = Table(
+    name="item_features",
+    comment="An item as of ds, with metadata or without.",
+    columns=(
+        _DS,
+        _ITEM,
+        _ITEM_INDEX,
+        Column("title", "string", "Name.", nullable=True),
+        Column("review_count", "bigint", "Reviews, all time."),
+        Column("review_count_30d", "bigint", "Reviews of the 30 days up to ds."),
+        Column("rating_mean", "double", "Mean stars.", nullable=True),
+    ),
+    key=("ds", "item_id"),
+    partition=("ds",),
+    writer="spark",
+    ranges={
+        "item_index": (0, MAX_INT),
+        "review_count": (0, 2**53),
+        "review_count_30d": (0, 2**53),
+        "rating_mean": (1, 5),
+    },
+)
+
+TRAINING_EXAMPLES = Table(
+    name="training_examples",
+    comment="A user's last history_length + 1 items up to the end of day `until`, padded on the left, in shuffled "
+    "order. `until` is the day of the cut (to choose epochs and judge) or the anchor day (to refit).",
+    columns=(
+        _ANCHOR,
+        Column("until", "date", "Last day whose interactions are in the row."),
+        Column("items", "array<int>", "history_length + 1 item numbers, oldest first; padding is -1."),
+        Column("days", "array<int>", "Day of each, in days since 1970-01-01; padding is 0."),
+        Column("length", "int", "Items that are not padding."),
+        Column("shuffle_key", "bigint", "Seeded hash of the user, by which rows are sorted; stands for the user."),
+    ),
+    key=("ds", "until", "shuffle_key"),
+    partition=("ds", "until"),
+    writer="spark",
+    ranges={"items": (-1, MAX_INT), "days": (-MAX_INT, MAX_INT), "length": (1, MAX_INT)},
+    may_be_empty=True,
+)
+
+EVALUATION_EXAMPLES = Table(
+    name="evaluation_examples",
+    comment="A user with a history up to the cut and unseen items after it, up to the anchor day.",
+    columns=(
+        _ANCHOR,
+        Column("cut", "date", "Last day of the history."),
+        _USER,
+        Column("items", "array<int>", "history_length item numbers up to the cut, oldest first; padding is -1."),
+        Column("days", "array<int>", "Day of each, in days since 1970-01-01; padding is 0."),
+        Column("length", "int", "Items that are not padding; 0 for a user unknown at the cut."),
+        Column("seen", "array<int>", "Every item number up to the cut, ascending."),
+        Column("targets", "array<int>", "Item numbers first seen after the cut, ascending."),
+    ),
+    key=("ds", "user_id"),
+    partition=("ds",),
+    writer="spark",
+    ranges={"items": (-1, MAX_INT), "length": (0, MAX_INT), "seen": (0, MAX_INT), "targets": (0, MAX_INT)},
+    may_be_empty=True,
+)
+
+METRICS = Table(
+    name="metrics",
+    comment="A figure of a candidate or a baseline, measured on an anchor's evaluation examples.",
+    columns=(
+        _ANCHOR,
+        Column("model", "string", "two_tower, or the baseline's name."),
+        _MODEL_VERSION,
+        Column("metric", "string", "Name of the metric, such as ndcg_at_10."),
+        Column("value", "double", "Mean over users."),
+        Column("users", "bigint", "Users over whom the mean is."),
+    ),
+    key=("ds", "model", "metric"),
+    partition=("ds",),
+    writer="delta-rs",
+    ranges={"users": (0, 2**53)},
+    may_be_empty=True,
+)
+
+MODEL_VERDICTS = Table(
+    name="model_verdicts",
+    comment="The decision about an anchor's model; immutable. Day D uses the newest promoted one up to D.",
+    columns=(
+        _ANCHOR,
+        Column("verdict", "string", "promoted, rejected, skipped or failed."),
+        Column("reason", "string", "Why, with the figures."),
+        Column("model_version", "string", "Anchor day and content hash of the refitted model.", nullable=True),
+        Column("effective_from", "date", "First day that the decision counts for."),
+        Column("sequence", "bigint", "Order of decisions effective from the same day."),
+    ),
+    key=("ds", "sequence"),
+    partition=("ds",),
+    writer="delta-rs",
+    values={"verdict": VERDICTS},
+    may_be_empty=True,
+)
+
+USER_EMBEDDINGS = Table(
+    name="user_embeddings",
+    comment="A user's vector as of ds. Users whose items the model does not know have none.",
+    columns=(_DS, _USER, Column("embedding", "array<float>", "The user tower's vector."), _MODEL_VERSION),
+    key=("ds", "user_id"),
+    partition=("ds",),
+    writer="delta-rs",
+    may_be_empty=True,
+)
+
+ITEM_EMBEDDINGS = Table(
+    name="item_embeddings",
+    comment="An item's vector as of ds. Items that the model was not trained on have none.",
+    columns=(_DS, _ITEM, _ITEM_INDEX, Column("embedding", "array<float>", "The item tower's vector."), _MODEL_VERSION),
+    key=("ds", "item_id"),
+    partition=("ds",),
+    writer="delta-rs",
+    may_be_empty=True,
+)
+
+_RECOMMENDATION = (
+    _DS,
+    _USER,
+    Column("rank", "int", "From 1, the best."),
+    _ITEM,
+    Column("score", "double", "Dot product of the two towers; for popular, reviews of the last 30 days."),
+    Column("source", "string", "two_tower or popular."),
+    Column("model_version", "string", "Anchor day and content hash of the model.", nullable=True),
+)
+
+RECOMMENDATIONS = Table(
+    name="recommendations",
+    comment="A user's k best unseen items as of ds; fewer where fewer are left. The empty user_id is for strangers.",
+    columns=_RECOMMENDATION,
+    key=("ds", "user_id", "rank"),
+    partition=("ds",),
+    writer="spark",
+    ranges={"rank": (1, 1000), "score": (-1e9, 1e9)},
+    values={"source": SOURCES},
+)
+
+RECOMMENDATIONS_CURRENT = Table(
+    name="recommendations_current",
+    comment="The recommendations that are served: those of one ds, replaced in one commit.",
+    columns=_RECOMMENDATION,
+    key=("user_id", "rank"),
+    partition=(),
+    writer="delta-rs",
+    ranges={"rank": (1, 1000), "score": (-1e9, 1e9)},
+    values={"source": SOURCES},
+)
+
+RUNS = Table(
+    name="runs",
+    comment="A task attempt that ended.",
+    columns=(
+        _DS,
+        Column("job", "string", "Name of the job."),
+        Column("run_id", "string", "Airflow's run, or manual."),
+        Column("started_at", "timestamp", "UTC."),
+        Column("ended_at", "timestamp", "UTC."),
+        Column("status", "string", "success or failed."),
+        Column("message", "string", "What the job said, or why it failed."),
+        Column("rows_in", "string", "JSON: rows read, by table."),
+        Column("rows_out", "string", "JSON: rows written, by table."),
+        Column("versions", "string", "JSON: version written, by table."),
+        Column("code_hash", "string", "Hash of recpipe's code."),
+        Column("settings_hash", "string", "Hash of the settings that decide rows."),
+    ),
+    key=("ds", "job", "started_at"),
+    partition=(),
+    writer="delta-rs",
+    values={"status": ("success", "failed")},
+    may_be_empty=True,
+)
+
+TABLES = (
+    ARRIVALS,
+    REVIEWS,
+    ITEMS,
+    REJECTED_ROWS,
+    ITEM_INDEX,
+    USER_FEATURES,
+    ITEM_FEATURES,
+    TRAINING_EXAMPLES,
+    EVALUATION_EXAMPLES,
+    METRICS,
+    MODEL_VERDICTS,
+    USER_EMBEDDINGS,
+    ITEM_EMBEDDINGS,
+    RECOMMENDATIONS,
+    RECOMMENDATIONS_CURRENT,
+    RUNS,
+)
+"""Every table, in the order of the flow."""
