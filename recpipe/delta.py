@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 from deltalake import CommitProperties, DeltaTable, write_deltalake
@@ -47,15 +48,21 @@ def delta_schema(table: Table) -> Schema:
 
 
 def constraints(table: Table) -> dict[str, str]:
-    """CHECK constraints by name. NaN is greater than every number in Delta's order, so an upper bound refuses it."""
-    scalar = {column.name for column in table.columns if not _element(column.type)}
-    checks = {
-        f"{name}_in_range": f"{name} >= {low!r} AND {name} <= {high!r}"
-        for name, (low, high) in table.ranges.items()
-        if name in scalar
-    }
-    for name, allowed in table.values.items():
-        checks[f"{name}_allowed"] = " OR ".join(f"{name} = '{value}'" for value in allowed)
+    """CHECK constraints by name.
+
+    NaN is greater than every number in Delta's order, so an upper bound refuses it. A check that gives null fails, so a
+    nullable column says that null is well.
+    """
+    checks = {}
+    for column in table.columns:
+        may_be_null = f"{column.name} IS NULL OR " if column.nullable else ""
+        if column.name in table.ranges and not _element(column.type):
+            low, high = table.ranges[column.name]
+            in_range = f"({column.name} >= {low!r} AND {column.name} <= {high!r})"
+            checks[f"{column.name}_in_range"] = f"{may_be_null}{in_range}"
+        if column.name in table.values:
+            allowed = " OR ".join(f"{column.name} = '{value}'" for value in table.values[column.name])
+            checks[f"{column.name}_allowed"] = f"{may_be_null}{allowed}"
     return checks
 
 
@@ -103,10 +110,15 @@ def open_table(root: Path, table: Table) -> DeltaTable:
         raise UserError(f"expected table {table.name} at {root}, found none; run `recpipe init`") from None
 
 
-def snapshot_files(root: Path, table: Table, partition: Mapping[str, date]) -> list[str]:
-    """The data files of one partition in the newest version, sorted. Never list the folder: it also holds old files."""
-    filters = [(name, "=", day.isoformat()) for name, day in partition.items()]
-    return sorted(open_table(root, table).file_uris(filters))
+def snapshot_files(root: Path, table: Table, partition: Mapping[str, date] | None = None) -> list[str]:
+    """The data files of the newest version, sorted; with ``partition``, of those days alone.
+
+    Never list the folder instead: it also holds files of older versions.
+    """
+    days = [(name, "=", day.isoformat()) for name, day in (partition or {}).items()]
+    files = open_table(root, table).file_uris(file_pruning_predicate=days or None)
+    # delta-rs quotes a local path as in a URL; neither DuckDB nor pyarrow takes that back.
+    return sorted(unquote(file) for file in files)
 
 
 @contextmanager
@@ -180,8 +192,7 @@ def connect(root: Path, tables: Iterable[Table] = TABLES) -> duckdb.DuckDBPyConn
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
     for table in tables:
-        files = open_table(root, table).file_uris()
-        connection.execute(_view(table, files))
+        connection.execute(_view(table, snapshot_files(root, table)))
     connection.execute(f"set allowed_directories = ['{_quoted(str(root))}']")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

@@ -1,7 +1,10 @@
 """Which job runs in which environment, and how it is started there."""
 
 import os
-from collections.abc import Mapping
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -59,6 +62,30 @@ def job_file(job: str) -> Path:
 
 def job_command(job: str, ds: date, run_id: str) -> list[str]:
     return [str(environment_python(JOBS[job])), str(job_file(job)), "--ds", ds.isoformat(), "--run-id", run_id]
+
+
+def run_job_process(job: str, ds: date, run_id: str) -> int:
+    """Run the job in its environment and give its exit code.
+
+    The job leads a process group of its own, which is gone when this returns or is interrupted: a job that is killed
+    leaves no java and no worker behind.
+    """
+    process = subprocess.Popen(job_command(job, ds, run_id), env=job_variables(JOBS[job]), start_new_session=True)
+    try:
+        with _passing_on(signal.SIGTERM, process):
+            return process.wait()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _passing_on(number: signal.Signals, process: subprocess.Popen) -> Iterator[None]:
+    previous = signal.signal(number, lambda *_: os.killpg(process.pid, number))
+    try:
+        yield
+    finally:
+        signal.signal(number, previous)
 
 
 def job_variables(environment: str, variables: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -1,0 +1,86 @@
+# `make` alone lists the targets. Everything that recpipe computes goes to RECPIPE_HOME (default ./.recpipe).
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3.11
+UV := .venvs/uv/bin/uv
+UV_VERSION := 0.13.9
+ENVIRONMENTS := reader spark train airflow
+READY := $(ENVIRONMENTS:%=.venvs/%/.ready) .venvs/spark/jars/.ready
+RECPIPE := .venvs/reader/bin/recpipe
+COMPILE := $(UV) pip compile pyproject.toml --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+.PHONY: help setup java demo up down backfill test lint lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
+
+setup: java $(READY) ## Build the four environments under .venvs/ and fetch Delta's JARs; nothing to do the second time
+
+java:
+	@version="$$("$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -version 2>&1 | sed -nE 's/.* version "([0-9]+).*/\1/p' || true)"; \
+	case "$$version" in 17|21) exit 0;; esac; \
+	if [ -z "$$version" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "setup: installing Java 17"; \
+	  apt-get update -qq >/dev/null && apt-get install -qq -y openjdk-17-jre-headless >/dev/null; \
+	else \
+	  echo "setup: expected Java 17 or 21, found $${version:-none}; install it (Debian, Ubuntu: sudo apt-get install openjdk-17-jre-headless) or point JAVA_HOME at one" >&2; \
+	  exit 2; \
+	fi
+
+$(UV):
+	@command -v $(PYTHON) >/dev/null || { echo "setup: expected Python 3.11 as '$(PYTHON)', found none; install it, or name it: make setup PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv .venvs/uv || { echo "setup: '$(PYTHON) -m venv' failed; install it (Debian, Ubuntu: sudo apt-get install python3-venv)" >&2; exit 2; }
+	@.venvs/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venvs/%/.ready: docker/locks/%.txt docker/locks/dev.txt pyproject.toml | $(UV)
+	@echo "setup: environment $*"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venvs/$*
+	@$(UV) pip sync --quiet --python .venvs/$*/bin/python --require-hashes docker/locks/$*.txt docker/locks/dev.txt
+	@$(UV) pip install --quiet --python .venvs/$*/bin/python --no-deps --editable .
+	@touch $@
+
+.venvs/spark/jars/.ready: docker/locks/jars.ivy.xml docker/locks/jars.sha256 docker/ivysettings.xml | java .venvs/spark/.ready
+	@echo "setup: Delta's JARs"
+	@rm -rf .venvs/spark/jars && mkdir -p .venvs/spark/jars
+	@"$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -cp "$$(echo .venvs/spark/lib/python3.11/site-packages/pyspark/jars)/*" org.apache.ivy.Main \
+	  -settings docker/ivysettings.xml -cache .venvs/spark/ivy -ivy docker/locks/jars.ivy.xml -types jar \
+	  -retrieve '.venvs/spark/jars/[organisation]_[artifact]-[revision].[ext]' > .venvs/spark/ivy.log 2>&1 \
+	  || { echo "setup: could not fetch Delta's JARs from Maven Central; see .venvs/spark/ivy.log" >&2; exit 2; }
+	@cd .venvs/spark/jars && $$(command -v sha256sum || echo shasum -a 256) --check --quiet ../../../docker/locks/jars.sha256
+	@rm -rf .venvs/spark/ivy && touch $@
+
+demo: setup ## A sample shop, three nights by Airflow, recommendations on the screen
+	@$(RECPIPE) demo
+
+up: setup ## Start Airflow (page on 127.0.0.1) with the nightly DAG
+	@$(RECPIPE) up $(if $(UNTIL),--until $(UNTIL))
+
+down: setup ## Stop Airflow and all that it started
+	@$(RECPIPE) down
+
+backfill: setup ## Run the nightly DAG for FROM=2024-03-08 TO=2024-03-10 by Airflow's own backfill
+	@$(RECPIPE) backfill $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+
+test: setup ## All tests in all environments, one summary
+	@.venvs/reader/bin/python -m pytest
+
+lint: setup ## Style and likely faults (ruff)
+	@.venvs/reader/bin/ruff format --check --quiet . && .venvs/reader/bin/ruff check --quiet .
+
+lock: $(UV) ## Resolve pyproject's pins anew into docker/locks
+	@$(COMPILE) --extra dev --output-file docker/locks/dev.txt
+	@$(COMPILE) --constraint docker/locks/dev.txt --output-file docker/locks/reader.txt
+	@for extra in spark train airflow; do \
+	  $(COMPILE) --extra $$extra --constraint docker/locks/dev.txt --output-file docker/locks/$$extra.txt; \
+	done
+
+clean: ## Remove the environments (never RECPIPE_HOME)
+	@rm -rf .venvs

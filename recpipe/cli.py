@@ -1,0 +1,147 @@
+"""The command line: land files, run jobs, read results. Needs neither a JVM nor PyTorch."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from recpipe import delta, doctor, environments, job, reader
+from recpipe.errors import UserError
+from recpipe.settings import read_settings
+from recpipe.tables import STRANGER
+
+app = typer.Typer(
+    name="recpipe",
+    help="Nightly recommendations as tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False, soft_wrap=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Day = Annotated[str | None, typer.Option(help="UTC day, such as 2024-03-10.")]
+
+
+def main() -> None:
+    try:
+        app()
+    except (UserError, OSError) as error:
+        print(f"recpipe: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def init() -> None:
+    """Create the tables that do not exist yet."""
+    settings = read_settings()
+    created = delta.create_tables(settings.lake)
+    print(f"{settings.lake}: {len(created)} tables created, {len(delta.TABLES) - len(created)} were there")
+
+
+@app.command()
+def run(
+    job_name: Annotated[str, typer.Argument(metavar="JOB", help=f"One of {', '.join(environments.JOBS)}, or night.")],
+    ds: Annotated[str, typer.Option(help="UTC day that the run is for.")],
+    run_id: Annotated[str, typer.Option(help="Name of the run in table runs.")] = "manual",
+) -> None:
+    """Run a job for a day in its own environment, without Airflow; `night` runs all of them in order."""
+    day, run_id = job.parse_day(ds), job.parse_run_id(run_id)
+    for name in environments.JOBS if job_name == "night" else (job_name,):
+        code = environments.run_job_process(name, day, run_id)
+        if code:
+            sys.exit(code)
+
+
+@app.command()
+def show(
+    user_id: Annotated[str | None, typer.Argument(metavar="USER", help="A user of the shop.")] = None,
+    ds: Day = None,
+    stranger: Annotated[bool, typer.Option("--stranger", help="The list for visitors nobody knows.")] = False,
+    as_json: Json = False,
+) -> None:
+    """A user's history beside the user's recommendations."""
+    if stranger == (user_id is not None):
+        raise UserError("expected a USER or --stranger, found both or none; try `recpipe show --help`")
+    page = reader.show(read_settings().lake, STRANGER if stranger else user_id, ds and job.parse_day(ds))
+    if as_json:
+        print_json(asdict(page))
+    else:
+        print_user(page)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="A DuckDB statement over the lake's tables.")],
+    as_json: Json = False,
+) -> None:
+    """Ask the tables in SQL: `recpipe query "select * from recommendations_current limit 5"`."""
+    columns, rows = reader.query(read_settings().lake, sql)
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    print_rows("", columns, rows)
+
+
+@app.command()
+def status(
+    first: Annotated[str | None, typer.Option("--from", help="First day.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What arrived, what ran, what is served, which model."""
+    settings = read_settings()
+    days = reader.status(settings.lake, first and job.parse_day(first), last and job.parse_day(last))
+    served, models = reader.served_day(delta.connect(settings.lake)), reader.model_figures(settings.lake)
+    if as_json:
+        states = [{**asdict(day), "state": day.state} for day in days]
+        print_json({"served": served, "days": states, "models": models})
+        return
+    columns = ["day", "arrived", "lines", "accepted", "rejected", "duplicates", "night"]
+    rows = [
+        (d.ds, "sealed" if d.sealed else "open", d.lines_read, d.accepted, d.rejected, d.duplicates, d.state)
+        for d in days
+    ]
+    print_rows("Days", columns, rows)
+    print_rows("Models", ["anchor", "verdict", "reason"], [(m["anchor"], m["verdict"], m["reason"]) for m in models])
+    print(f"Served: {served or 'nothing yet'}")
+
+
+@app.command(name="doctor")
+def doctor_command(as_json: Json = False) -> None:
+    """What is missing here, and the command that mends it."""
+    checks = doctor.examine(read_settings())
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        rows = [("ok" if c.good else "MISSING", c.name, c.found, c.mend) for c in checks]
+        print_rows("", ["", "what", "found", "to mend"], rows)
+    if not all(check.good for check in checks):
+        sys.exit(2)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, default=str, ensure_ascii=False))
+
+
+def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    grid = Grid(*columns, title=title or None, title_justify="left")
+    for row in rows:
+        # Text, not str: a title of the shop may hold what rich would take for markup.
+        grid.add_row(*(Text("" if value is None else str(value)) for value in row))
+    out.print(grid)
+
+
+def print_user(page: reader.UserPage) -> None:
+    who = page.user_id or "a stranger"
+    if page.history:
+        rows = [(r["reviewed_on"], r["rating"], r["title"] or r["item_id"]) for r in page.history]
+        print_rows(f"Latest reviews of {who}", ["day", "stars", "item"], rows)
+    rows = [(r["rank"], r["title"] or r["item_id"], f"{r['score']:.3f}", r["source"]) for r in page.recommendations]
+    print_rows(f"Recommendations for {who}, as of {page.ds}", ["rank", "item", "score", "source"], rows)

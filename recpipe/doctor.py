@@ -1,0 +1,117 @@
+"""What is missing on this machine, and the command that mends it."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from recpipe import delta
+from recpipe.environments import ENVIRONMENTS, environment_folder, environment_python
+from recpipe.errors import UserError
+from recpipe.settings import CHECKOUT, Settings
+from recpipe.spark_conf import jar_folder
+
+JAVA_VERSIONS = (17, 21)
+FREE_DISK_GB = 2
+_KEY_PACKAGES = {
+    "reader": ("deltalake", "duckdb"),
+    "spark": ("pyspark", "delta_spark", "great_expectations", "faiss_cpu"),
+    "train": ("petastorm", "pyarrow", "torch", "mlflow"),
+    "airflow": ("apache_airflow", "apache_airflow_providers_apache_spark"),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must be there: what was found, and what to do where it is not good."""
+
+    name: str
+    good: bool
+    found: str
+    mend: str = ""
+
+
+def examine(settings: Settings) -> list[Check]:
+    return [
+        _java(),
+        *(_environment(name) for name in ENVIRONMENTS),
+        _jars(CHECKOUT / "docker" / "locks" / "jars.sha256", jar_folder()),
+        _disk(settings.home),
+        _lake(settings.lake),
+    ]
+
+
+def java_version() -> tuple[int | None, str]:
+    """Java's major version and where it lies; no version when there is none."""
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    if not java or not Path(java).exists():
+        return None, java or "none on PATH"
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    match = re.search(r'version "(\d+)', said)
+    return (int(match[1]) if match else None), java
+
+
+def _java() -> Check:
+    version, java = java_version()
+    good = version in JAVA_VERSIONS
+    found = f"{version} at {java}" if version else java
+    mend = "install Java 17 or 21 (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) or point JAVA_HOME at one"
+    return Check("Java 17 or 21", good, found, "" if good else mend)
+
+
+def _environment(name: str) -> Check:
+    title = f"environment {name}"
+    try:
+        environment_python(name)
+    except UserError:
+        return Check(title, False, "not built", "make setup")
+    site = next(environment_folder(name).glob("lib/python3.*/site-packages"))
+    versions = {package: _version(site, package) for package in _KEY_PACKAGES[name]}
+    missing = [package for package, version in versions.items() if not version]
+    if missing:
+        return Check(title, False, f"without {', '.join(missing)}", "make clean setup")
+    return Check(title, True, ", ".join(f"{package} {version}" for package, version in versions.items()))
+
+
+def _version(site: Path, package: str) -> str | None:
+    folder = next(site.glob(f"{package}-*.dist-info"), None)
+    return folder.name.removesuffix(".dist-info").split("-", 1)[1] if folder else None
+
+
+def _jars(sums: Path, folder: Path) -> Check:
+    title = "Delta's JARs"
+    if not sums.exists():
+        return Check(title, False, f"no {sums}", "run recpipe from a checkout")
+    bad = list(_bad_jars(sums, folder))
+    if bad:
+        return Check(title, False, f"missing or changed: {', '.join(bad)}", "make clean setup")
+    return Check(title, True, str(folder))
+
+
+def _bad_jars(sums: Path, folder: Path) -> Iterator[str]:
+    for line in sums.read_text().splitlines():
+        expected, name = line.split()
+        jar = folder / name
+        if not jar.exists() or hashlib.sha256(jar.read_bytes()).hexdigest() != expected:
+            yield name
+
+
+def _disk(home: Path) -> Check:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free / 1e9
+    good = free >= FREE_DISK_GB and os.access(existing, os.W_OK)
+    mend = f"free {FREE_DISK_GB} GB there and be able to write, or set RECPIPE_HOME to another place"
+    return Check("place to write", good, f"{existing}, {free:.0f} GB free", "" if good else mend)
+
+
+def _lake(root: Path) -> Check:
+    try:
+        delta.require_lake(root)
+    except UserError as error:
+        return Check("tables", False, str(error).split(", found ", 1)[1].split(";")[0], "recpipe init")
+    return Check("tables", True, str(root))

@@ -1,0 +1,99 @@
+"""One run of pytest in the reader environment runs the tests of every environment and prints one summary.
+
+The environments cannot share a process (see pyproject.toml), so for each of the others a second pytest runs there and
+hands its reports over, pickle-free, by pytest's own serialisation. In another environment's Python, plain `pytest` runs
+only the tests that belong there.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recpipe.environments import environment_python, job_variables
+
+TESTS = Path(__file__).parent
+ELSEWHERE = {
+    "spark": ("transforms", "test_lake.py", "test_expectations.py"),
+    "train": ("model", "evaluation"),
+    "airflow": ("dags", "test_orchestration.py"),
+}
+BY_HAND = ("benchmarks",)
+HERE = Path(sys.prefix).name if Path(sys.prefix).name in ELSEWHERE else "reader"
+pytest_plugins = ["spark_fixtures"] if HERE == "spark" else []
+
+
+def environment_of(path: Path) -> str:
+    top = path.relative_to(TESTS).parts[0]
+    return next((name for name, tops in ELSEWHERE.items() if top in tops), "reader")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reports-to", help="File that gets each test report as a line of JSON.")
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    if collection_path == TESTS or not collection_path.is_relative_to(TESTS):
+        return None
+    if collection_path.relative_to(TESTS).parts[0] in BY_HAND:
+        return True
+    if collection_path.suffix == ".py" or any(collection_path.name in tops for tops in ELSEWHERE.values()):
+        return True if environment_of(collection_path) != HERE else None
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
+    done = yield
+    config = session.config
+    if HERE == "reader" and config.args_source is not config.ArgsSource.ARGS and not config.option.collectonly:
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        for environment in ELSEWHERE:
+            terminal.write(f"\nenvironment {environment}: ", flush=True)
+            for report in reports_of(environment, config):
+                config.hook.pytest_runtest_logreport(report=report)
+    return done
+
+
+def reports_of(environment: str, config: pytest.Config) -> Iterator[pytest.TestReport]:
+    """Reports of the tests that run in ``environment``; a failed one that speaks for the whole if none came."""
+    file = config.rootpath / ".pytest_cache" / f"reports-{environment}.jsonl"
+    file.parent.mkdir(exist_ok=True)
+    file.unlink(missing_ok=True)
+    command = [str(environment_python(environment)), "-m", "pytest", "-p", "no:cacheprovider", f"--reports-to={file}"]
+    done = subprocess.run(
+        command, cwd=config.rootpath, env=job_variables(environment), capture_output=True, text=True, check=False
+    )
+    lines = file.read_text().splitlines() if file.exists() else []
+    for line in lines:
+        report = config.hook.pytest_report_from_serializable(config=config, data=json.loads(line))
+        if report.skipped and isinstance(report.longrepr, list):
+            report.longrepr = tuple(report.longrepr)  # JSON knows no tuples, and the summary wants one
+        yield report
+    if done.returncode not in (0, 1) or not lines:
+        yield pytest.TestReport(
+            nodeid=f"tests[{environment}]",
+            location=("tests", None, f"pytest in environment {environment}"),
+            keywords={},
+            outcome="failed",
+            longrepr=f"exit code {done.returncode}\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}",
+            when="call",
+        )
+
+
+class ReportWriter:
+    def __init__(self, path: str, config: pytest.Config) -> None:
+        self.path, self.config = Path(path), config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        line = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.reports_to:
+        config.pluginmanager.register(ReportWriter(config.option.reports_to, config))

@@ -1,0 +1,39 @@
+"""Rows of tables with everything filled in that a test does not speak of."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+MONDAY, TUESDAY, WEDNESDAY = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
+
+
+def review(user_id: str, item_id: str, **values: Any) -> dict[str, Any]:
+    row = {"arrived_on": MONDAY, "user_id": user_id, "item_id": item_id}
+    row |= {"reviewed_at": datetime(2024, 1, 1, 12, tzinfo=UTC), "rating": 5.0}
+    return {**row, "title": None, "text": None, "vote": None, "verified": None, **values}
+
+
+def item(item_id: str, title: str | None, **values: Any) -> dict[str, Any]:
+    row = {"arrived_on": MONDAY, "item_id": item_id, "title": title, "brand": None, "categories": []}
+    return {**row, "price": None, "description": None, "image_url": None, **values}
+
+
+def recommendation(user_id: str, rank: int, item_id: str, **values: Any) -> dict[str, Any]:
+    row = {"ds": MONDAY, "user_id": user_id, "rank": rank, "item_id": item_id, "score": 1.0 / rank}
+    return {**row, "source": "two_tower", "model_version": "2024-01-01-0123456789ab", **values}
+
+
+def arrival(**values: Any) -> dict[str, Any]:
+    row = {"arrived_on": MONDAY, "kind": "reviews", "file": "a.json", "format": "amazon-2023", "origin": "a.json"}
+    return {**row, "sha256": "0", "lines_read": 10, "accepted": 7, "rejected": 1, "duplicates": 2, **values}
+
+
+def attempt(ds: date, job: str, status: str = "success", **values: Any) -> dict[str, Any]:
+    at = datetime(2024, 1, 5, tzinfo=UTC)
+    row = {"ds": ds, "job": job, "run_id": "manual", "started_at": at, "ended_at": at, "status": status, "message": ""}
+    row |= {"rows_in": "{}", "rows_out": "{}", "versions": "{}", "code_hash": "", "settings_hash": ""}
+    return {**row, **values}
+
+
+def verdict(**values: Any) -> dict[str, Any]:
+    row = {"ds": MONDAY, "verdict": "promoted", "reason": "better", "model_version": None}
+    return {**row, "effective_from": MONDAY, "sequence": 0, **values}

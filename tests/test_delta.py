@@ -1,0 +1,89 @@
+import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from recpipe import delta
+from recpipe.errors import UserError
+from recpipe.tables import MODEL_VERDICTS, RECOMMENDATIONS_CURRENT, REVIEWS, TABLES
+from tests.rows import MONDAY, TUESDAY, recommendation, verdict
+
+
+@pytest.fixture
+def lake(tmp_path):
+    delta.create_tables(tmp_path)
+    return tmp_path
+
+
+def verdicts(lake):
+    return delta.connect(lake).sql("select ds, verdict, sequence from model_verdicts order by all").fetchall()
+
+
+def test_init_creates_every_table_once(tmp_path):
+    assert delta.create_tables(tmp_path) == [table.name for table in TABLES]
+    assert delta.create_tables(tmp_path) == []
+
+
+def test_tables_need_no_reader_feature_and_say_what_they_hold(lake):
+    for table in TABLES:
+        made = DeltaTable(delta.table_uri(lake, table))
+        assert made.protocol().min_reader_version == 1
+        assert made.metadata().description == table.comment
+        assert [field.name for field in made.schema().fields] == list(table.column_names)
+        assert [field.nullable for field in made.schema().fields] == [column.nullable for column in table.columns]
+
+
+def test_a_day_is_replaced_and_other_days_keep_their_files(lake):
+    delta.overwrite_partition(lake, MODEL_VERDICTS, [verdict()], MONDAY)
+    before = delta.snapshot_files(lake, MODEL_VERDICTS, {"ds": MONDAY})
+    for verdict_ in ("rejected", "skipped"):
+        delta.overwrite_partition(lake, MODEL_VERDICTS, [verdict(ds=TUESDAY, verdict=verdict_)], TUESDAY)
+    assert verdicts(lake) == [(MONDAY, "promoted", 0), (TUESDAY, "skipped", 0)]
+    assert delta.snapshot_files(lake, MODEL_VERDICTS, {"ds": MONDAY}) == before
+
+
+def test_no_rows_clear_the_day(lake):
+    delta.overwrite_partition(lake, MODEL_VERDICTS, [verdict()], MONDAY)
+    delta.overwrite_partition(lake, MODEL_VERDICTS, [], MONDAY)
+    assert verdicts(lake) == []
+
+
+@pytest.mark.parametrize("broken", [{"verdict": "maybe"}, {"reason": None}, {"ds": TUESDAY}])
+def test_a_row_that_breaks_the_contract_is_not_written(lake, broken):
+    version = delta.overwrite_partition(lake, MODEL_VERDICTS, [verdict()], MONDAY)
+    with pytest.raises(DeltaError):
+        delta.overwrite_partition(lake, MODEL_VERDICTS, [verdict(**broken)], MONDAY)
+    assert delta.open_table(lake, MODEL_VERDICTS).version() == version
+    assert verdicts(lake) == [(MONDAY, "promoted", 0)]
+
+
+def test_nan_breaks_a_range(lake):
+    delta.replace(lake, RECOMMENDATIONS_CURRENT, [recommendation("u", 1, "i")])
+    with pytest.raises(DeltaError):
+        delta.replace(lake, RECOMMENDATIONS_CURRENT, [recommendation("u", 1, "i", score=float("nan"))])
+
+
+def test_an_empty_table_reads_as_its_contract_says(lake):
+    relation = delta.connect(lake).sql("select * from reviews")
+    assert relation.fetchall() == []
+    assert relation.columns == list(REVIEWS.column_names)
+
+
+def test_a_query_reads_nothing_outside_the_lake(lake, tmp_path_factory):
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret.csv"
+    secret.write_text("a\n1\n")
+    with pytest.raises(Exception, match="disabled by configuration"):
+        delta.connect(lake).sql(f"select * from read_csv('{secret}')").fetchall()
+
+
+def test_a_lake_in_a_folder_with_a_quote_is_read(tmp_path):
+    lake = tmp_path / "it's here"
+    delta.create_tables(lake)
+    delta.overwrite_partition(lake, MODEL_VERDICTS, [verdict()], MONDAY)
+    assert verdicts(lake) == [(MONDAY, "promoted", 0)]
+
+
+def test_a_missing_lake_says_what_to_run(tmp_path):
+    with pytest.raises(UserError, match="recpipe init"):
+        delta.require_lake(tmp_path)
+    with pytest.raises(UserError, match="recpipe init"):
+        delta.connect(tmp_path)

@@ -1,0 +1,138 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from recpipe import delta, reader
+from recpipe.environments import JOBS
+from recpipe.errors import UserError
+from recpipe.tables import (
+    ARRIVALS,
+    ITEMS,
+    METRICS,
+    MODEL_VERDICTS,
+    RECOMMENDATIONS,
+    RECOMMENDATIONS_CURRENT,
+    REVIEWS,
+    RUNS,
+    STRANGER,
+)
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, item, recommendation, review, verdict
+
+
+@pytest.fixture
+def lake(tmp_path):
+    delta.create_tables(tmp_path)
+    lists = [recommendation("ann", 2, "i2"), recommendation("ann", 1, "i1"), recommendation(STRANGER, 1, "i3")]
+    delta.append(tmp_path, RECOMMENDATIONS, lists)
+    delta.append(tmp_path, RECOMMENDATIONS_CURRENT, lists)
+    delta.append(tmp_path, ITEMS, [item("i1", "Old name"), item("i1", "Mug", arrived_on=TUESDAY), item("i4", "Pot")])
+    return tmp_path
+
+
+def titles(rows):
+    return [row["title"] for row in rows]
+
+
+def test_a_user_is_shown_with_titles_best_first(lake):
+    page = reader.show(lake, "ann")
+    assert page.ds == MONDAY
+    assert [(row["rank"], row["item_id"]) for row in page.recommendations] == [(1, "i1"), (2, "i2")]
+
+
+def test_a_title_is_the_newest_one_known_on_the_day(lake):
+    assert titles(reader.show(lake, "ann").recommendations) == ["Old name", None]
+    delta.overwrite_partition(lake, RECOMMENDATIONS, [recommendation("ann", 1, "i1", ds=TUESDAY)], TUESDAY)
+    assert titles(reader.show(lake, "ann", TUESDAY).recommendations) == ["Mug"]
+
+
+def test_history_is_newest_first_and_holds_nothing_that_arrived_later(lake):
+    noon, evening = datetime(2024, 1, 1, 12, tzinfo=UTC), datetime(2024, 1, 1, 20, tzinfo=UTC)
+    delta.append(
+        lake,
+        REVIEWS,
+        [
+            review("ann", "i4", reviewed_at=noon, rating=2.0),
+            review("ann", "i5", reviewed_at=evening),
+            review("ann", "i4", reviewed_at=noon, rating=4.0, arrived_on=TUESDAY),
+            review("bob", "i6"),
+        ],
+    )
+    assert [(r["item_id"], r["title"], r["rating"]) for r in reader.show(lake, "ann").history] == [
+        ("i5", None, 5.0),
+        ("i4", "Pot", 2.0),
+    ]
+
+
+def test_a_stranger_has_a_list(lake):
+    page = reader.show(lake, STRANGER)
+    assert [row["item_id"] for row in page.recommendations] == ["i3"]
+
+
+def test_an_unknown_user_is_refused_in_one_line(lake):
+    with pytest.raises(UserError, match="found 'zoe'; visitors without a history") as refusal:
+        reader.show(lake, "zoe")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_day_without_lists_is_refused_with_the_days_that_have_some(lake):
+    with pytest.raises(UserError, match="found 2024-01-01 to 2024-01-01"):
+        reader.show(lake, "ann", TUESDAY)
+
+
+def test_nothing_served_yet_is_said(tmp_path):
+    delta.create_tables(tmp_path)
+    with pytest.raises(UserError, match="none served yet"):
+        reader.show(tmp_path, "ann")
+
+
+def test_a_query_gives_columns_and_rows(lake):
+    assert reader.query(lake, "select user_id, count(*) as n from recommendations group by 1 order by 1") == (
+        ["user_id", "n"],
+        [("", 1), ("ann", 2)],
+    )
+
+
+@pytest.mark.parametrize("sql", ["select * from", "select nothing from reviews", "copy reviews to '/tmp/x.csv'"])
+def test_a_refused_query_is_one_line(lake, sql):
+    with pytest.raises(UserError, match="the query was refused") as refusal:
+        reader.query(lake, sql)
+    assert "\n" not in str(refusal.value)
+
+
+def test_status_tells_arrivals_and_nights_day_by_day(lake):
+    delta.append(
+        lake, ARRIVALS, [arrival(), arrival(file="b.json"), arrival(arrived_on=WEDNESDAY, kind="none", file="")]
+    )
+    later = datetime(2024, 1, 6, tzinfo=UTC)
+    delta.append(lake, RUNS, [attempt(MONDAY, job) for job in JOBS])
+    delta.append(lake, RUNS, [attempt(TUESDAY, "ingest_reviews", "failed"), attempt(WEDNESDAY, "embed", "failed")])
+    delta.append(lake, RUNS, [attempt(WEDNESDAY, "embed", ended_at=later)])
+    days = reader.status(lake, None, None)
+    assert [(day.ds, day.sealed, day.lines_read, day.state) for day in days] == [
+        (MONDAY, True, 20, "complete"),
+        (TUESDAY, False, 0, "failed in ingest_reviews"),
+        (WEDNESDAY, True, 10, "incomplete"),
+    ]
+
+
+def test_status_of_a_fresh_lake_is_empty_and_a_wrong_span_is_refused(lake):
+    assert reader.status(lake, None, None) == []
+    assert [day.state for day in reader.status(lake, MONDAY, TUESDAY)] == ["not run", "not run"]
+    with pytest.raises(UserError, match="--from before --to"):
+        reader.status(lake, TUESDAY, MONDAY)
+
+
+def test_models_are_shown_with_their_figures(lake):
+    delta.append(lake, MODEL_VERDICTS, [verdict()])
+    figure = {
+        "ds": MONDAY,
+        "model": "two_tower",
+        "model_version": "v",
+        "metric": "ndcg_at_10",
+        "value": 0.5,
+        "users": 9,
+    }
+    delta.append(lake, METRICS, [figure, {**figure, "model": "popular_recent", "value": 0.1}])
+    [model] = reader.model_figures(lake)
+    assert model["metrics"] == {"two_tower": {"ndcg_at_10": 0.5}, "popular_recent": {"ndcg_at_10": 0.1}}
+    assert model["users"] == 9
