@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +12,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from recpipe import delta, doctor, environments, job, reader
+from recpipe import airflow_backfill, airflow_service, delta, demo, doctor, environments, job, landing, reader
 from recpipe.errors import UserError
+from recpipe.sample import Sample, write_sample
 from recpipe.settings import read_settings
 from recpipe.tables import STRANGER
 
@@ -43,6 +45,34 @@ def init() -> None:
     settings = read_settings()
     created = delta.create_tables(settings.lake)
     print(f"{settings.lake}: {len(created)} tables created, {len(delta.TABLES) - len(created)} were there")
+
+
+@app.command()
+def land(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Files of one format.")],
+    format_: Annotated[str, typer.Option("--format", help="amazon-2018 or amazon-2023.")],
+    arrived_on: Annotated[str | None, typer.Option(help="Land the files whole on this day.")] = None,
+    replay_from: Annotated[
+        str | None, typer.Option(help="Cut the files by their dates: all up to this day at once, then a day a folder.")
+    ] = None,
+) -> None:
+    """Put files into the landing folder."""
+    if (arrived_on is None) == (replay_from is None):
+        raise UserError("expected either --arrived-on DAY or --replay-from DAY; give one of them")
+    settings, put = read_settings(), landing.replay if replay_from else landing.land
+    day, sealed = job.parse_day(replay_from or arrived_on), reader.sealed_days(settings.lake)
+    for report in put(files, format_, settings.landing, day, sealed):
+        print(report)
+
+
+@app.command()
+def sample(
+    users: Annotated[int, typer.Option(min=1, help="Users of the shop.")] = 3000,
+    items: Annotated[int, typer.Option(min=1, help="Items of the shop.")] = 1000,
+) -> None:
+    """Write a seeded sample shop into the landing folder."""
+    planted = write_sample(read_settings().landing, Sample(users=users, items=items))
+    print(planted)
 
 
 @app.command()
@@ -111,6 +141,42 @@ def status(
     print_rows("Days", columns, rows)
     print_rows("Models", ["anchor", "verdict", "reason"], [(m["anchor"], m["verdict"], m["reason"]) for m in models])
     print(f"Served: {served or 'nothing yet'}")
+
+
+@app.command()
+def up(
+    until: Annotated[
+        str | None, typer.Option(help="Last day of the nightly schedule; for ever when not given.")
+    ] = None,
+) -> None:
+    """Start Airflow on this machine."""
+    airflow_service.up(read_settings(), until and job.parse_day(until))
+
+
+@app.command()
+def down() -> None:
+    """Stop Airflow and all that it started."""
+    airflow_service.down(read_settings())
+
+
+@app.command()
+def backfill(
+    first: Annotated[str, typer.Option("--from", help="First day.")],
+    last: Annotated[str, typer.Option("--to", help="Last day.")],
+    keep_up: Annotated[
+        bool, typer.Option("--keep-up", help="Leave Airflow running when it was started for this.")
+    ] = False,
+) -> None:
+    """Run the nightly DAG for past days by Airflow's own backfill, and wait for it."""
+    sys.exit(airflow_backfill.backfill(read_settings(), job.parse_day(first), job.parse_day(last), keep_up=keep_up))
+
+
+@app.command(name="demo")
+def demo_command(
+    keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave Airflow running.")] = False,
+) -> None:
+    """A sample shop, three nights by Airflow, recommendations on the screen."""
+    demo.run(read_settings(), keep_up)
 
 
 @app.command(name="doctor")

@@ -121,6 +121,11 @@ def snapshot_files(root: Path, table: Table, partition: Mapping[str, date] | Non
     return sorted(unquote(file) for file in files)
 
 
+def days(root: Path, table: Table) -> set[date]:
+    """The days that have rows, from the table's metadata alone."""
+    return {date.fromisoformat(part[table.day_column]) for part in open_table(root, table).partitions()}
+
+
 @contextmanager
 def table_lock(root: Path, table: Table) -> Iterator[None]:
     """Hold the table's file lock, which both engines take around a commit on a local path (`Lake` through the JVM)."""

@@ -79,6 +79,11 @@ def served_day(connection: duckdb.DuckDBPyConnection) -> date | None:
     return day
 
 
+def sealed_days(root: Path) -> set[date]:
+    days = delta.connect(root, (tables.ARRIVALS,)).sql("select distinct arrived_on from arrivals").fetchall()
+    return {day for (day,) in days}
+
+
 def show(root: Path, user_id: str, ds: date | None = None) -> UserPage:
     """A user as served now, or as of ``ds``; `tables.STRANGER` shows the list for visitors nobody knows.
 
@@ -90,7 +95,9 @@ def show(root: Path, user_id: str, ds: date | None = None) -> UserPage:
     lists = "recommendations" if ds else "recommendations_current"
     day = ds or served_day(connection)
     if day is None:
-        raise UserError("expected recommendations, found none served yet; run a night first: `make backfill FROM=… TO=…`")
+        raise UserError(
+            "expected recommendations, found none served yet; run a night first: `make backfill FROM=… TO=…`"
+        )
     recommendations = rows_of(
         connection,
         f"""select rank, item_id, title, score, source, model_version
@@ -178,5 +185,6 @@ def model_figures(root: Path) -> list[dict[str, Any]]:
         ).fetchall()
         for model, metric, value, users in figures:
             verdict["metrics"].setdefault(model, {})[metric] = value
-            verdict["users"] = users
+            if metric == "ndcg_at_10":
+                verdict["users"] = users
     return verdicts

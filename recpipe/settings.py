@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from recpipe.errors import UserError
@@ -29,6 +29,9 @@ class SparkSettings(Section):
     """Heap of the driver; in local mode, of everything."""
     shuffle_partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
     """Parts of a shuffle. Few for a small shop: an empty part still costs a task."""
+    java_options: Annotated[str, Field(pattern=r"^(-XX:[\w+=:-]+ ?)*$")] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    """Options of the driver's JVM. These make it start fast, which is most of a small shop's night (42 instead of 77
+    seconds of CPU for 30,000 reviews); empty, they make long work faster."""
 
 
 class ModelSettings(Section):
@@ -56,6 +59,12 @@ class ModelSettings(Section):
     """Steps in which the learning rate rises from 0; at most a tenth of all steps."""
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     """CPU threads of PyTorch; pinned, since another number may round sums differently."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_embedding(self) -> "ModelSettings":
+        if self.embedding_size % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide embedding_size ({self.embedding_size})")
+        return self
 
 
 class AirflowSettings(Section):

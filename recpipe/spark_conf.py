@@ -28,6 +28,7 @@ def spark_conf(settings: SparkSettings) -> dict[str, str]:
     conf = {
         "spark.jars": ",".join(map(str, jars)),
         "spark.driver.memory": settings.driver_memory,
+        "spark.driver.extraJavaOptions": settings.java_options,
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
@@ -35,7 +36,7 @@ def spark_conf(settings: SparkSettings) -> dict[str, str]:
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "ERROR",
+        "spark.log.level": "FATAL",  # errors reach the driver as exceptions; the log would only bury their one line
     }
     if settings.master.startswith("local"):
         # Else the driver announces itself under the host's name, which a laptop on another network cannot reach.

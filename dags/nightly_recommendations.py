@@ -1,0 +1,53 @@
+"""
+Turns what arrived up to a day into the recommendations of that day. One run is one UTC day; it starts when the day is over.
+
+**The tasks.** `ingest_reviews` takes in and seals all arrivals up to the day. `build_features` writes what users and items
+looked like. `train_two_tower` trains a model when an anchor day is due (most nights there is none). `promote_model` decides
+whether that model beats popularity. `embed` and `recommend_top_k` score everyone with the newest promoted model.
+`publish` puts the result up as `recommendations_current` and updates the asset `recommendations_current`.
+
+**A run that fails changes nothing for readers:** yesterday's recommendations stay up. Its log ends with a line that starts
+with `recpipe` and says what was expected, what was found and what to do. What a user must mend is not retried; anything
+else is retried once.
+
+**Rerun a day:** clear its first failed task *and everything after it*. Clearing a good run is safe too: the same day gives
+the same rows. **Fill in past days:** `make backfill FROM=2024-01-01 TO=2024-01-07`, or *Trigger, Backfill* with reprocess
+behaviour *completed*. **Run one day by hand:** trigger with `run_date`, such as 2024-01-31.
+
+**Roll back:** rerun `publish` does not go back, since an older day never replaces a newer one. Query the day you want from
+table `recommendations`, which keeps every day, until the cause is mended and the newest day is run again.
+
+**What it does not guard against:** a file that comes after its day was sealed is not read (`recpipe status` names it);
+input that is wrong but well-formed; a model that is better than popularity yet worse than the last one; a full disk.
+Two runs never write at once while the pool `recpipe_lake` has one slot: leave it so.
+"""
+
+from airflow.sdk import DAG, CronDataIntervalTimetable
+
+from recpipe.orchestration import ANNOUNCE_SERVED, RUN_DATE, TASK_DEFAULTS, job_task, midnight, processing_date
+from recpipe.settings import read_settings
+
+settings = read_settings()
+
+with DAG(
+    dag_id="nightly_recommendations",
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    start_date=midnight(settings.schedule_from),
+    end_date=midnight(settings.schedule_until) if settings.schedule_until else None,
+    catchup=False,
+    max_active_runs=1,
+    params=RUN_DATE,
+    user_defined_macros={"processing_date": processing_date},
+    default_args=TASK_DEFAULTS,
+    doc_md=__doc__,
+    tags=["recpipe"],
+):
+    (
+        job_task("ingest_reviews", settings)
+        >> job_task("build_features", settings)
+        >> job_task("train_two_tower", settings)
+        >> job_task("promote_model", settings)
+        >> job_task("embed", settings)
+        >> job_task("recommend_top_k", settings)
+        >> job_task("publish", settings, **ANNOUNCE_SERVED)
+    )

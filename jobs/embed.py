@@ -1,0 +1,24 @@
+"""Write the vectors of users and items as of ds, by the newest model promoted up to ds; without one, none."""
+
+from datetime import date
+
+from recpipe import delta
+from recpipe.job import JobResult, run_job
+from recpipe.model.anchors import champion
+from recpipe.settings import Settings
+from recpipe.tables import ITEM_EMBEDDINGS, USER_EMBEDDINGS
+
+
+def main(ds: date, settings: Settings) -> JobResult:
+    decision = champion(settings.lake, ds)
+    if decision is None:
+        tables = (ITEM_EMBEDDINGS, USER_EMBEDDINGS)
+        versions = {table.name: delta.overwrite_partition(settings.lake, table, [], ds) for table in tables}
+        return JobResult(f"no model was promoted up to {ds}: no vectors, popular items serve", versions=versions)
+    from recpipe.model.embedding import embed_day  # here: torch and MLflow take seconds to import
+
+    return embed_day(settings, ds, decision)
+
+
+if __name__ == "__main__":
+    run_job("embed", main)

@@ -1,0 +1,200 @@
+"""Airflow on this machine: an API server, a scheduler and a DAG processor, started, watched and stopped.
+
+Airflow's own `standalone` needs half as much memory again, and ending it leaves children behind.
+"""
+
+import fcntl
+import json
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from recpipe import processes
+from recpipe.airflow_api import Api, create_pool, is_healthy, require_dag
+from recpipe.airflow_setup import (
+    USER,
+    airflow_program,
+    airflow_variables,
+    free_port,
+    migrate,
+    passwords_file,
+    pause_as_before,
+    write_password,
+)
+from recpipe.errors import UserError
+from recpipe.processes import Process
+from recpipe.settings import Settings
+
+COMPONENTS: Mapping[str, tuple[str, ...]] = {
+    "api-server": (),
+    "scheduler": ("--skip-serve-logs",),  # the API server reads the same log files itself
+    "dag-processor": (),
+}
+_MARK = "AIRFLOW_STARTED_BY_RECPIPE"
+_START_SECONDS, _STOP_SECONDS = 180, 30
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running Airflow; ``until`` is the last day of its schedule, ``token`` the mark of its processes."""
+
+    port: int
+    until: date | None
+    token: str
+    boot: str
+    components: Mapping[str, Process]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def living(self) -> list[Process]:
+        leaders = tuple(self.components.values()) if self.boot == processes.boot_id() else ()
+        return processes.members(leaders, f"{_MARK}={self.token}")
+
+    def scheduler_and_tasks(self) -> list[Process]:
+        return processes.members([self.components["scheduler"]] if self.boot == processes.boot_id() else [])
+
+
+def find(settings: Settings) -> Service | None:
+    """The Airflow of this RECPIPE_HOME, when at least one of its processes lives."""
+    with suppress(FileNotFoundError):
+        state = json.loads(_state_file(settings).read_text())
+        state["until"] = date.fromisoformat(state["until"]) if state["until"] else None
+        state["components"] = {name: Process(**process) for name, process in state["components"].items()}
+        service = Service(**state)
+        return service if service.living() else None
+    return None
+
+
+def api(settings: Settings, service: Service) -> Api:
+    return Api(service.port, USER, json.loads(passwords_file(settings).read_text())[USER])
+
+
+def up(settings: Settings, until: date | None = None, say: Say = print) -> Service:
+    """Start Airflow and wait until it schedules; when it runs already, say so.
+
+    Args:
+        until: last day of the nightly schedule, instead of the setting's.
+
+    Raises:
+        UserError: a part of it does not start, or the DAG cannot be read; the latter leaves Airflow running.
+    """
+    with _lock(settings):
+        service = find(settings)
+        if service and all(map(processes.is_alive, service.components.values())):
+            say(f"Airflow runs already: {service.url}")
+            return service
+        if service:
+            say("A part of Airflow has died; starting it anew")
+            _stop(settings, service)
+        started_at, clock = datetime.now(UTC), time.monotonic()
+        try:
+            service = _start(settings, until or settings.schedule_until)
+            _wait_until_healthy(settings, service, started_at, say)
+        except BaseException:
+            if half := find(settings):
+                _stop(settings, half)
+            raise
+    airflow = api(settings, service)
+    create_pool(airflow)
+    say(f"Airflow is up after {time.monotonic() - clock:.0f} s: {service.url}")
+    say(f"Log in as {USER} with the password in {passwords_file(settings)}")
+    require_dag(airflow, started_at)
+    return service
+
+
+def down(settings: Settings, say: Say = print) -> None:
+    """Stop Airflow with everything it runs. A task in progress fails, and is retried at the next start.
+
+    Raises:
+        UserError: a process does not end.
+    """
+    if find(settings) is None:
+        say(f"Airflow is not running for {settings.home}")
+        return
+    with _lock(settings):
+        clock = time.monotonic()
+        if service := find(settings):
+            _stop(settings, service)
+        say(f"Airflow is down after {time.monotonic() - clock:.0f} s")
+
+
+def _state_file(settings: Settings) -> Path:
+    return settings.airflow_home / "service.json"
+
+
+@contextmanager
+def _lock(settings: Settings) -> Iterator[None]:
+    """One start or stop at a time."""
+    settings.airflow_home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (settings.airflow_home / "service.lock").open("w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield
+
+
+def _start(settings: Settings, until: date | None) -> Service:
+    boot, token, port = processes.boot_id(), secrets.token_urlsafe(16), free_port(settings.airflow.port)
+    variables = airflow_variables(settings, port, until) | {_MARK: token}
+    logs = settings.airflow_home / "logs"
+    logs.mkdir(exist_ok=True)
+    write_password(passwords_file(settings))
+    migrate(settings, variables)
+    pause_as_before(settings, variables)
+    components = {}
+    for name, options in COMPONENTS.items():
+        command = [str(airflow_program()), name, *options]
+        components[name] = processes.start(command, variables, logs / f"{name}.log")
+        _write_state(settings, service := Service(port, until, token, boot, components))
+    return service
+
+
+def _write_state(settings: Settings, service: Service) -> None:
+    state = asdict(service) | {"until": service.until.isoformat() if service.until else None}
+    draft = _state_file(settings).with_suffix(".draft")
+    draft.write_text(json.dumps(state, indent=1))
+    draft.replace(_state_file(settings))
+
+
+def _wait_until_healthy(settings: Settings, service: Service, since: datetime, say: Say) -> None:
+    """Wait for each part's first sign of life after ``since``; an old heartbeat is a dead predecessor's."""
+    airflow, waiting, clock = api(settings, service), list(COMPONENTS), time.monotonic()
+    while waiting:
+        for name, process in service.components.items():
+            if not processes.is_alive(process):
+                raise UserError(f"expected Airflow's {name} to run, found that it ended; {_last_words(settings, name)}")
+        seconds = time.monotonic() - clock
+        for name in [name for name in waiting if is_healthy(airflow, name, since)]:
+            waiting.remove(name)
+            say(f"  {name} is up ({seconds:.0f} s)")
+        if seconds > _START_SECONDS:
+            words = _last_words(settings, waiting[0])
+            raise UserError(f"expected Airflow's {waiting[0]} within {_START_SECONDS} s, found none; {words}")
+        time.sleep(0.5)
+
+
+def _last_words(settings: Settings, name: str) -> str:
+    log = settings.airflow_home / "logs" / f"{name}.log"
+    lines = log.read_text(errors="replace").split("\n")
+    return f"{log} ends with: {next((line.strip() for line in reversed(lines) if line.strip()), 'nothing')}"
+
+
+def _stop(settings: Settings, service: Service) -> None:
+    """The scheduler first, while the API server still takes in how its tasks end; then whatever is left.
+
+    SIGTERM lets a task end its Spark driver or its shell; a killed one would leave them behind, so SIGKILL comes last.
+    """
+    processes.end(service.scheduler_and_tasks, signal.SIGTERM, _STOP_SECONDS)
+    processes.end(service.living, signal.SIGTERM, _STOP_SECONDS)
+    left = processes.end(service.living, signal.SIGKILL, _STOP_SECONDS)
+    if left:
+        pids = ", ".join(str(process.pid) for process in left)
+        raise UserError(f"expected no process of Airflow after {_STOP_SECONDS} s, found {pids}; see to them yourself")
+    _state_file(settings).unlink(missing_ok=True)

@@ -1,0 +1,96 @@
+"""The demo: a sample shop, three nights by Airflow, and what came out of them."""
+
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from recpipe import airflow_backfill, delta, landing, reader
+from recpipe.errors import UserError
+from recpipe.sample import Sample, write_sample
+from recpipe.settings import Settings
+
+LAST_DAY = date(2024, 3, 10)
+NIGHTS = 3
+_MARK = "demo"
+
+
+def run(settings: Settings, keep_up: bool, say: Callable[[str], None] = print) -> None:
+    """Write the sample unless it is there, run its last nights and print lists, figures and what to try next.
+
+    Raises:
+        UserError: RECPIPE_HOME holds another shop, or a night failed.
+    """
+    started = time.monotonic()
+    mark = settings.home / _MARK
+    if not mark.exists():
+        if landing.landed_files(settings.landing):
+            raise UserError(
+                f"expected a new place for the demo, found files in {settings.landing}; RECPIPE_HOME=.demo make demo"
+            )
+        say(f"A sample shop, in {settings.landing}")
+        say(f"  {write_sample(settings.landing, Sample(last_day=LAST_DAY))}")
+        mark.write_text("This place holds the demo's sample shop. Delete it all to start over.\n")
+    created = delta.create_tables(settings.lake)
+    say(f"{len(created)} tables created in {settings.lake}" if created else f"Tables are in {settings.lake}")
+    first = LAST_DAY - timedelta(days=NIGHTS - 1)
+    say(f"Airflow, to run the nights {first} to {LAST_DAY}")
+    code = airflow_backfill.backfill(settings, first, LAST_DAY, keep_up=keep_up, say=say)
+    if code:
+        raise UserError(f"expected {NIGHTS} good nights, found a failed one; its log is named above")
+    _print_result(settings, Console(highlight=False))
+    say(f"The demo took {(time.monotonic() - started) / 60:.1f} minutes.")
+
+
+def _print_result(settings: Settings, console: Console) -> None:
+    user_id = _a_user(settings)
+    page = reader.show(settings.lake, user_id)
+    history, best = Grid("day", "stars", title=f"What {user_id} reviewed"), Grid("", title="What recpipe recommends")
+    history.add_column("item", max_width=42)
+    best.add_column("item", max_width=42)
+    for row in page.history:
+        history.add_row(str(row["reviewed_on"]), f"{row['rating']:.0f}", Text(row["title"] or row["item_id"]))
+    for row in page.recommendations:
+        best.add_row(str(row["rank"]), Text(row["title"] or row["item_id"]))
+    console.print()
+    console.print(Columns([history, best]))
+    _print_figures(settings, console)
+    commands = (
+        f"show {user_id} --ds {LAST_DAY - timedelta(days=1)}",
+        'query "select source, count(*) from recommendations_current group by 1"',
+        "status",
+    )
+    console.print("\nTry next:")
+    for command in commands:
+        console.print(f"  .venvs/reader/bin/recpipe {command}", soft_wrap=True)
+
+
+def _a_user(settings: Settings) -> str:
+    """The first user with a full history to show whose list the model made."""
+    users = delta.connect(settings.lake).sql(
+        """select user_id from recommendations_current join user_features using (ds, user_id)
+           where rank = 1 and source = 'two_tower' and review_count between 8 and 12 order by user_id limit 1"""
+    )
+    found = users.fetchall()
+    if not found:
+        raise UserError(
+            "expected lists made by the model, found none: it did not beat popularity; see `recpipe status`"
+        )
+    return found[0][0]
+
+
+def _print_figures(settings: Settings, console: Console) -> None:
+    model = next(model for model in reader.model_figures(settings.lake) if model["metrics"])
+    figures = Grid("model", "Recall@10", "NDCG@10", title=f"Judged on {model['users']} users after the cut in time")
+    for name, metrics in sorted(model["metrics"].items(), key=lambda found: -found[1]["ndcg_at_10"]):
+        figures.add_row(name, f"{metrics['recall_at_10']:.4f}", f"{metrics['ndcg_at_10']:.4f}")
+    console.print(figures)
+    baseline = max(figure["ndcg_at_10"] for name, figure in model["metrics"].items() if name != "two_tower")
+    times = model["metrics"]["two_tower"]["ndcg_at_10"] / baseline
+    console.print(
+        f"NDCG@10 of the two-tower is {times:.1f} times that of popularity ({model['verdict']} {model['anchor']})."
+    )

@@ -1,0 +1,1 @@
+"""How good a ranking is, in numpy alone: no Spark, no torch."""

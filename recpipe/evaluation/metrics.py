@@ -1,0 +1,136 @@
+"""Top-k metrics over a full ranking.
+
+Every metric takes ``hits``, (users, k) booleans: whether the item at rank r (column r - 1) is one of the user's
+targets, and ``target_counts``, (users,): how many targets the user has, found or not. It gives one value a user, NaN
+for a user without targets: an empty test list is undefined, not 0.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 1024
+"""Users ranked at once: bounds the memory of one block to BLOCK x candidates scores."""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Lists of different lengths, one a user: user i has ``values[offsets[i]:offsets[i + 1]]``."""
+
+    values: NDArray[np.integer]
+    offsets: NDArray[np.integer]
+
+    @classmethod
+    def of(cls, lists: list[list[int]]) -> Self:
+        values = np.array([value for one in lists for value in one], dtype=np.int64)
+        return cls(values, np.cumsum([0, *(len(one) for one in lists)]))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def lengths(self) -> NDArray[np.integer]:
+        return np.diff(self.offsets)
+
+    def cells(self, first: int, last: int) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """(row, value) of the users first … last - 1, rows from 0, without negative values, which name no candidate."""
+        values = self.values[self.offsets[first] : self.offsets[last]]
+        rows = np.repeat(np.arange(last - first), self.lengths()[first:last])
+        return rows[values >= 0], values[values >= 0]
+
+
+def top_k(scores: NDArray[np.floating], k: int, seed: int = 0) -> NDArray[np.integer]:
+    """The columns of the k greatest scores of each row, best first; -1 where a row has fewer scores above -inf.
+
+    Equal scores are ordered by a seeded draw, so that a model which scores everything alike ranks at random and
+    gains nothing from the order in which items were numbered.
+
+    Raises:
+        ValueError: a score is NaN or +inf, which would otherwise win every ranking.
+    """
+    if np.isnan(scores).any() or np.isposinf(scores).any():
+        raise ValueError("expected finite scores, or -inf for an item left out; found NaN or +inf")
+    count, columns = len(scores), scores.shape[1]
+    best = np.full((count, k), -1, dtype=np.int64)
+    wanted = min(k, columns)
+    if wanted == 0:
+        return best
+    last = np.partition(scores, columns - wanted, axis=1)[:, columns - wanted, None]  # the score that just gets in
+    rows, items = np.nonzero((scores >= last) & ~np.isneginf(scores))
+    draws = np.random.default_rng(seed).random(len(rows))
+    order = np.lexsort((draws, -scores[rows, items], rows))
+    rows, items = rows[order], items[order]
+    places = np.arange(len(rows)) - np.searchsorted(rows, np.arange(count))[rows]  # from 0 in each row
+    best[rows[places < wanted], places[places < wanted]] = items[places < wanted]
+    return best
+
+
+def ranking_hits(
+    users: NDArray[np.floating], items: NDArray[np.floating], seen: Lists, targets: Lists, k: int
+) -> NDArray[np.bool_]:
+    """Rank every candidate for every user, seen items left out, and mark the targets among the first k.
+
+    Args:
+        users: (users, size); the score of a pair is the dot product of its vectors.
+        items: (candidates, size).
+        seen: by user, candidates that must not be ranked.
+        targets: by user, candidates to be found; -1 for an item that is no candidate, which nothing can find.
+
+    Returns:
+        (users, k) hits.
+    """
+    hits = np.zeros((len(users), k), dtype=bool)
+    for first in range(0, len(users), BLOCK):
+        last = min(first + BLOCK, len(users))
+        scores = users[first:last] @ items.T  # (block, candidates)
+        scores[seen.cells(first, last)] = -np.inf
+        wanted = np.zeros((last - first, len(items) + 1), dtype=bool)  # the last column is rank "no item", -1
+        wanted[targets.cells(first, last)] = True
+        hits[first:last] = np.take_along_axis(wanted, top_k(scores, k, seed=first), axis=1)
+    return hits
+
+
+def recall_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:
+    """Targets among the first k / targets."""
+    return _over_targets(hits.sum(axis=1) / np.maximum(target_counts, 1), target_counts)
+
+
+def precision_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:
+    """Targets among the first k / k."""
+    return _over_targets(hits.mean(axis=1), target_counts)
+
+
+def hit_rate_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:
+    """1 if a target is among the first k, else 0."""
+    return _over_targets(hits.any(axis=1).astype(float), target_counts)
+
+
+def mrr_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:
+    """1 / rank of the first target, ranks from 1; 0 if none is among the first k."""
+    return _over_targets(hits.any(axis=1) / (hits.argmax(axis=1) + 1), target_counts)
+
+
+def ndcg_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:
+    """Sum of 1 / log2(rank + 1) over the targets found, ranks from 1 / the same sum with all of them first.
+
+    At most k targets fit into the ideal ranking (Järvelin and Kekäläinen, 2002, with gains 0 and 1).
+    """
+    discounts = 1 / np.log2(np.arange(hits.shape[1]) + 2)  # (k,)
+    ideal = np.concatenate([[0.0], np.cumsum(discounts)])[np.minimum(target_counts, hits.shape[1])]
+    found = np.divide(hits @ discounts, ideal, out=np.zeros(len(hits)), where=ideal > 0)
+    return _over_targets(found, target_counts)
+
+
+def _over_targets(values: NDArray[np.floating], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:
+    return np.where(target_counts > 0, values, np.nan)
+
+
+METRICS = {
+    "recall_at_10": recall_at_k,
+    "ndcg_at_10": ndcg_at_k,
+    "precision_at_10": precision_at_k,
+    "hit_rate_at_10": hit_rate_at_k,
+    "mrr_at_10": mrr_at_k,
+}
+"""The figures by which an anchor is judged, on hits with k = 10."""

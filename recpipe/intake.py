@@ -1,0 +1,131 @@
+"""What a run of ingest took in: its counts, whether its days may be sealed, what it says. Plain values, no Spark."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple, Self
+
+from recpipe.arriving import Arriving
+from recpipe.errors import UserError
+
+NAMED_AT_MOST = 5
+"""Days or files named in a message before it says how many more there are."""
+
+
+class Outcome(NamedTuple):
+    """Lines of one file with the same fate, see `transforms.arrivals.outcomes`."""
+
+    arrived_on: date
+    kind: str
+    file: str
+    reason: str | None  # why they were rejected
+    is_duplicate: bool
+    notes: Sequence[str] | None  # values that were there and could not be read
+    failure: str | None  # why the file cannot be taken in; stands for no line
+    lines: int
+    first_line: int | None
+
+    @property
+    def fate(self) -> str:
+        return "rejected" if self.reason else "duplicates" if self.is_duplicate else "accepted"
+
+
+@dataclass(frozen=True)
+class Intake:
+    arriving: Arriving
+    outcomes: Sequence[Outcome]
+
+    @classmethod
+    def of(cls, arriving: Arriving, rows: Iterable[tuple[Any, ...]]) -> Self:
+        return cls(arriving, [Outcome(*row) for row in rows])
+
+    @property
+    def lines_read(self) -> int:
+        return sum(outcome.lines for outcome in self.outcomes)
+
+    def require_whole_files(self) -> None:
+        """Raises:
+        UserError: a file cannot be read to its end, or most of its dates are in the wrong unit.
+        """
+        if failures := sorted(outcome.failure for outcome in self.outcomes if outcome.failure):
+            more = f"; and {len(failures) - 1} more files like it" if len(failures) > 1 else ""
+            raise UserError(failures[0] + more)
+
+    def require_few_rejects(self, max_share: float) -> None:
+        """Raises:
+        UserError: more than ``max_share`` of a day's lines were rejected; names the day, its files and reasons.
+        """
+        read, rejected = Counter(), Counter()
+        for outcome in self.outcomes:
+            read[outcome.arrived_on] += outcome.lines
+            rejected[outcome.arrived_on] += outcome.lines if outcome.reason else 0
+        for day in sorted(read):
+            share = rejected[day] / read[day]
+            if share > max_share:
+                raise UserError(
+                    f"arrival {day}: expected at most {max_share:.2%} of the lines to be rejected, found {share:.2%} "
+                    f"({rejected[day]} of {read[day]}): {self._reasons_of(day)}; nothing was taken in: mend the files, "
+                    f"or accept them by RECPIPE_MAX_REJECTED_SHARE={math.ceil(share * 1e4) / 1e4} for one run"
+                )
+
+    def _reasons_of(self, day: date) -> str:
+        return "; ".join(
+            sorted(
+                f"{outcome.kind}/{outcome.file}: {outcome.lines} {outcome.reason} (first in line {outcome.first_line})"
+                for outcome in self.outcomes
+                if outcome.reason and outcome.arrived_on == day
+            )
+        )
+
+    def require_sums(self, rows: Mapping[str, int]) -> None:
+        """Compare the counts of lines with the ``rows`` that were written, by table name.
+
+        Raises:
+            RuntimeError: lines were lost or doubled on the way; the days may not be sealed.
+        """
+        expected = Counter({"reviews": 0, "items": 0, "rejected_rows": 0})
+        for outcome in self.outcomes:
+            if outcome.fate != "duplicates":
+                expected["rejected_rows" if outcome.reason else outcome.kind] += outcome.lines
+        found = {name: rows[name] for name in expected}
+        if found != dict(expected):
+            raise RuntimeError(f"expected {dict(expected)} rows by the counts of lines, found {found} written")
+
+    def __str__(self) -> str:
+        first, last = self.arriving.first, self.arriving.last
+        fates, reasons, notes = Counter(), Counter(), Counter()
+        for outcome in self.outcomes:
+            fates[outcome.fate] += outcome.lines
+            reasons[outcome.reason] += outcome.lines
+            notes.update(dict.fromkeys(outcome.notes or (), outcome.lines))
+        del reasons[None]
+        parts = [
+            f"took in {first if first == last else f'{first} to {last}'}: {self.lines_read} lines of "
+            f"{len(self.arriving.files)} files = {fates['accepted']} accepted + {fates['rejected']} rejected + "
+            f"{fates['duplicates']} duplicates"
+        ]
+        parts += [f"rejected: {_counts(reasons)}"] if reasons else []
+        parts += [f"left empty or replaced: {_counts(notes)}"] if notes else []
+        if quiet := self.arriving.days_without_files():
+            parts.append(f"nothing arrived on {_named(map(str, quiet))}")
+        return "; ".join([*parts, *not_read(self.arriving)])
+
+
+def not_read(arriving: Arriving) -> list[str]:
+    """Words on files that showed up in a sealed day; none if there are none."""
+    if not arriving.not_read:
+        return []
+    named = _named(f"{path.parent.parent.name}/{path.parent.name}/{path.name}" for path in arriving.not_read)
+    return [f"not read, since their day was sealed before they showed up: {named}"]
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{lines} {name}" for name, lines in sorted(counter.items()))
+
+
+def _named(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
+    return ", ".join(names[:NAMED_AT_MOST]) + more

@@ -1,0 +1,226 @@
+"""The lake through Spark: a session, reads, and the one way to write. The side without a JVM is `delta.py`."""
+
+import errno
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from delta.exceptions import (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    MetadataChangedException,
+)
+from py4j.protocol import Py4JError
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from recpipe import delta
+from recpipe.errors import UserError
+from recpipe.expectations import audit
+from recpipe.settings import Settings, code_hash
+from recpipe.spark_conf import spark_conf
+from recpipe.tables import Table
+
+JAVA_VERSIONS = ("17", "21")
+ROWS_PER_FILE = 1_000_000
+COMMIT_ATTEMPTS = 4
+_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_CONFLICTS = (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    MetadataChangedException,
+)
+
+
+@contextmanager
+def spark_session(settings: Settings) -> Iterator[SparkSession]:
+    """A Spark session for one job, started here or taken from spark-submit, and stopped at the end.
+
+    Raises:
+        UserError: no fitting Java, no JARs, no memory, or what a Python worker raised as a `UserError`.
+        OSError: the disk is full or a file may not be read or written.
+    """
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    if not submitted:
+        require_java()
+    _prepare_process()
+    builder = SparkSession.builder.appName("recpipe")
+    if not submitted:
+        builder = builder.master(settings.spark.master)
+    for name, value in spark_conf(settings.spark).items():
+        builder = builder.config(name, value)
+    hashes = {"code_hash": code_hash(), "settings_hash": settings.result_hash()}
+    spark = builder.config(_METADATA, json.dumps(hashes)).getOrCreate()
+    try:
+        with readable_errors():
+            yield spark
+    finally:
+        spark.stop()
+
+
+def _prepare_process() -> None:
+    """Workers start the Python named here, and both sides turn timestamps into datetimes by the process's zone."""
+    os.environ |= {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "TZ": "UTC"}
+    time.tzset()
+
+
+def require_java() -> None:
+    """Raises:
+    UserError: there is no Java, or one that Spark does not run on.
+    """
+    remedy = "install it (Debian/Ubuntu: apt-get install openjdk-17-jre-headless) or set JAVA_HOME"
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=f"{home}/bin" if home else None)
+    if java is None:
+        raise UserError(
+            f"expected Java {' or '.join(JAVA_VERSIONS)}, found no {f'{home}/bin/' if home else ''}java; {remedy}"
+        )
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', said)
+    if version is None or version[1] not in JAVA_VERSIONS:
+        found = version[1] if version else said.strip().partition("\n")[0]
+        raise UserError(f"expected Java {' or '.join(JAVA_VERSIONS)}, found {found} at {java}; {remedy}")
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Turn what Spark raises into one line where a user can mend it, and shorten the rest to the causes' messages."""
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        text = str(error)
+        if raised := re.search(r"recpipe\.errors\.UserError: (.+)", text):
+            raise UserError(raised[1].strip()) from None
+        if "No space left on device" in text:
+            raise OSError(errno.ENOSPC, "no space left on the disk; free some and run the job again") from None
+        if denied := re.search(r"(?:AccessDeniedException: |Permission denied: ?|FileNotFoundException: )(.+)", text):
+            raise PermissionError(errno.EACCES, f"expected a file that may be read and written: {denied[1]}") from None
+        if "OutOfMemoryError" in text:
+            raise UserError("expected the job to fit in Spark's memory; raise RECPIPE_SPARK__DRIVER_MEMORY") from None
+        raise RuntimeError(f"Spark failed: {_causes(text)}").with_traceback(error.__traceback__) from None
+
+
+def _causes(text: str) -> str:
+    kept = [line for line in text.splitlines() if line.strip() and not re.match(r"\s+(at |\.\.\. \d+ more)", line)]
+    return "\n".join(kept[:20])
+
+
+@dataclass(frozen=True)
+class Written:
+    rows: int
+    version: int
+
+
+class Lake:
+    """The tables under ``root`` as frames. ``spark`` must be in UTC, else a day's rows would depend on the machine."""
+
+    def __init__(self, spark: SparkSession, root: Path) -> None:
+        zone = spark.conf.get("spark.sql.session.timeZone")
+        if zone != "UTC":
+            raise UserError(
+                f"expected Spark's session time zone to be UTC, found {zone}; unset spark.sql.session.timeZone"
+            )
+        self.spark = spark
+        self.root = root
+
+    def read(self, table: Table) -> DataFrame:
+        try:
+            return self.spark.read.format("delta").load(delta.table_uri(self.root, table))
+        except AnalysisException as error:
+            if "DELTA_" not in str(error) and "PATH_NOT_FOUND" not in str(error):
+                raise
+            raise UserError(f"expected table {table.name} at {self.root}, found none; run `recpipe init`") from None
+
+    def overwrite_partition(self, table: Table, frame: DataFrame, day: date) -> Written:
+        """Replace the rows of ``day`` by ``frame`` in one commit; see `overwrite_days`."""
+        return self.overwrite_days(table, frame, day, day)
+
+    def overwrite_days(self, table: Table, frame: DataFrame, first: date, last: date) -> Written:
+        """Replace the rows of the days ``first`` to ``last``, both inclusive, by ``frame`` in one commit.
+
+        The frame is fitted to the contract, computed once and audited before the commit. A frame without rows clears
+        the days.
+
+        Raises:
+            UserError: columns do not fit the contract, or the audit failed; the table's version stays what it was.
+        """
+        staged = conform(table, frame).persist()
+        try:
+            rows = staged.count()
+            met = audit(table, staged, rows, first, last)
+            return Written(rows, self._commit(table, _sorted_into_files(table, staged, rows), first, last, met))
+        finally:
+            staged.unpersist()
+
+    def _commit(self, table: Table, staged: DataFrame, first: date, last: date, met: int) -> int:
+        day = table.day_column
+        days = f"{day} >= DATE'{first.isoformat()}' AND {day} <= DATE'{last.isoformat()}'"  # Delta resolves no BETWEEN
+        writer = staged.write.format("delta").mode("overwrite").option("replaceWhere", days)
+        metadata = json.loads(self.spark.conf.get(_METADATA, "{}")) | {"recpipe": table.name, "expectations_met": met}
+        writer = writer.option("userMetadata", json.dumps(metadata))
+        with self._lock(table):
+            for attempt in range(1, COMMIT_ATTEMPTS + 1):
+                try:
+                    writer.save(delta.table_uri(self.root, table))
+                    break
+                except _CONFLICTS:  # a writer on another host, where the file lock does not reach
+                    if attempt == COMMIT_ATTEMPTS:
+                        raise
+                    time.sleep(attempt)
+            return delta.open_table(self.root, table).version()
+
+    @contextmanager
+    def _lock(self, table: Table) -> Iterator[None]:
+        """Hold the table's file lock in the JVM: it is the JVM that commits, and it may outlive this process."""
+        path = delta.lock_file(self.root, table)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.spark._jvm.java.io.RandomAccessFile(str(path), "rw")
+        try:
+            file.getChannel().lock()
+            yield
+        finally:
+            file.close()
+
+
+def conform(table: Table, frame: DataFrame) -> DataFrame:
+    """The frame's columns in the contract's order.
+
+    Raises:
+        UserError: columns are missing, unexpected or of another type; names all of them.
+    """
+    found = {field.name: field.dataType.simpleString() for field in frame.schema}
+    expected = {column.name: column.type for column in table.columns}
+    faults = [f"missing {name} {type_}" for name, type_ in expected.items() if name not in found]
+    faults += [f"unexpected {name} {type_}" for name, type_ in found.items() if name not in expected]
+    faults += [
+        f"{name}: expected {type_}, found {found[name]}"
+        for name, type_ in expected.items()
+        if name in found and found[name] != type_
+    ]
+    if faults:
+        raise UserError(f"table {table.name}: columns do not fit the contract: {'; '.join(faults)}; mend its transform")
+    return frame.select(*table.column_names)
+
+
+def _sorted_into_files(table: Table, staged: DataFrame, rows: int) -> DataFrame:
+    """In the order of partition and key, in few parts: a part writes at most one file a day."""
+    order = list(dict.fromkeys((*table.partition, *table.key)))
+    parts = max(1, math.ceil(rows / ROWS_PER_FILE))
+    gathered = staged.coalesce(1) if parts == 1 else staged.repartitionByRange(parts, *order)
+    return gathered.sortWithinPartitions(*order)

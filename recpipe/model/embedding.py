@@ -1,0 +1,87 @@
+"""The vectors of a day, as the model that the day uses gives them."""
+
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from recpipe import delta
+from recpipe.errors import UserError
+from recpipe.job import JobResult
+from recpipe.model.anchors import Decision, item_numbering
+from recpipe.model.checkpoint import Checkpoint
+from recpipe.model.examples import known_histories, read_user_histories
+from recpipe.model.registry import Registry
+from recpipe.model.training import pick_device, vectors
+from recpipe.settings import Settings
+from recpipe.tables import ITEM_EMBEDDINGS, ITEM_INDEX, USER_EMBEDDINGS
+
+
+def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
+    """Write the vectors of every item that the model knows, and of every user with such an item in the history.
+
+    Raises:
+        UserError: the model is missing, or belongs to other item numbers.
+        ValueError: a vector is not finite.
+    """
+    checkpoint = Registry(settings.registry).load(decision.model_version)
+    checkpoint.require_numbering(item_numbering(settings.lake, checkpoint.anchor))
+    torch_model = checkpoint.model.to(pick_device())
+    histories = read_user_histories(settings.lake, ds, torch_model.config.history_length)
+    user_vectors, item_vectors = vectors(torch_model, histories.items, histories.days, checkpoint.known)
+    places, _ = known_histories(histories.items, histories.days, checkpoint.known)
+    has_known = (places < len(checkpoint.known)).any(axis=1)  # padding is on the left
+    users = _rows(ds, user_vectors[has_known], checkpoint, user_id=histories.user_ids.filter(pa.array(has_known)))
+    items = _rows(
+        ds,
+        item_vectors,
+        checkpoint,
+        item_id=_item_ids(settings, checkpoint),
+        item_index=pa.array(checkpoint.known, pa.int32()),
+    )
+    versions = {
+        ITEM_EMBEDDINGS.name: delta.overwrite_partition(settings.lake, ITEM_EMBEDDINGS, items, ds),
+        USER_EMBEDDINGS.name: delta.overwrite_partition(settings.lake, USER_EMBEDDINGS, users, ds),
+    }
+    return JobResult(
+        f"model {checkpoint.model_version}: vectors for {len(users)} of {len(has_known)} users and {len(items)} items",
+        rows_in={"user_features": len(has_known)},
+        rows_out={ITEM_EMBEDDINGS.name: len(items), USER_EMBEDDINGS.name: len(users)},
+        versions=versions,
+    )
+
+
+def _item_ids(settings: Settings, checkpoint: Checkpoint) -> pa.ChunkedArray:
+    """The ids of the known items, in their order."""
+    with delta.connect(settings.lake, [ITEM_INDEX]) as lake:
+        rows = lake.sql(
+            "select item_id from item_index where item_index in (select unnest(?::integer[])) order by item_index",
+            params=[checkpoint.known.tolist()],
+        ).to_arrow_table()
+    if len(rows) != len(checkpoint.known):
+        raise UserError(
+            f"expected the {len(checkpoint.known)} items of model {checkpoint.model_version} in item_index, found "
+            f"{len(rows)}; the model belongs to another lake"
+        )
+    return rows["item_id"]
+
+
+def _rows(ds: date, embedding: NDArray[np.float32], checkpoint: Checkpoint, **ids: pa.Array) -> pa.Table:
+    """One row a vector, checked: Spark's audit does not see what is written here.
+
+    Raises:
+        ValueError: a vector is not finite, or ids and vectors do not match.
+    """
+    count, size = embedding.shape
+    key = next(iter(ids.values()))
+    if not np.isfinite(embedding).all():
+        raise ValueError(f"expected finite vectors from {checkpoint.model_version}, found NaN or infinity")
+    if len(key) != count or len(key.unique()) != count:
+        raise ValueError(f"expected {count} different {next(iter(ids))}, found {len(key.unique())} in {len(key)} rows")
+    vectors_type = pa.list_(pa.field("element", pa.float32(), nullable=False))
+    offsets = pa.array(np.arange(count + 1) * size, pa.int32())
+    lists = pa.ListArray.from_arrays(offsets, pa.array(embedding.reshape(-1)), type=vectors_type)
+    days = pa.array(np.full(count, ds, dtype="datetime64[D]"))
+    versions = pa.array([checkpoint.model_version] * count, pa.string())
+    return pa.table({"ds": days, **ids, "embedding": lists, "model_version": versions})

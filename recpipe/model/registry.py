@@ -1,0 +1,122 @@
+"""Models and their figures in MLflow: an SQLite file and a folder, no server.
+
+MLflow shows and finds; which model is used is decided in table `model_verdicts`.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run
+from mlflow.exceptions import MlflowException
+
+from recpipe.errors import UserError
+from recpipe.model.checkpoint import Checkpoint
+from recpipe.model.training import Epoch
+
+NAME = "two_tower"
+CANDIDATE, CHAMPION = "candidate", "champion"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One training that is going on."""
+
+    client: MlflowClient
+    run_id: str
+    folder: Path
+
+    def keep(self, checkpoint: Checkpoint, log: Sequence[Epoch]) -> None:
+        """Store the model as the run's artifact, with the figures of its epochs."""
+        now = int(time.time() * 1000)
+        figures = [
+            Metric(name, value, now, epoch.number)
+            for epoch in log
+            for name, value in (("loss", epoch.loss), ("ndcg_at_10", epoch.ndcg), ("rows_s", epoch.rows_per_second))
+            if not math.isnan(value)
+        ]
+        self.client.log_batch(self.run_id, metrics=figures[-1000:])  # MLflow takes 1,000 at once
+        checkpoint.save(self.folder)
+        self.client.set_tag(self.run_id, "model_version", checkpoint.model_version)
+
+
+class Registry:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for noisy in ("mlflow.store.db.utils", "alembic"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        self.folder = folder
+        self.client = MlflowClient(f"sqlite:///{folder.absolute() / 'mlflow.db'}")
+        experiment = self.client.get_experiment_by_name(NAME)
+        location = (folder.absolute() / "artifacts").as_uri()
+        self.experiment_id = (
+            experiment.experiment_id if experiment else self.client.create_experiment(NAME, artifact_location=location)
+        )
+
+    def find(self, stage: str, anchor: date, inputs: str) -> Checkpoint | None:
+        """The anchor's finished model of this stage that came from these inputs."""
+        runs = self._runs(f"tags.stage = '{stage}' and tags.anchor = '{anchor}' and tags.inputs = '{inputs}'")
+        return Checkpoint.load(self._checkpoint(runs[0].info.run_id)) if runs else None
+
+    def load(self, model_version: str) -> Checkpoint:
+        """Raises:
+        UserError: there is no such model, or it is not what its version says.
+        """
+        runs = self._runs(f"tags.stage = '{CHAMPION}' and tags.model_version = '{model_version}'")
+        if not runs:
+            raise UserError(f"expected model {model_version} in {self.folder}, found none; restore the registry")
+        checkpoint = Checkpoint.load(self._checkpoint(runs[0].info.run_id))
+        if checkpoint.model_version != model_version:
+            raise UserError(
+                f"expected model {model_version}, found {checkpoint.model_version} in its place; restore the registry"
+            )
+        return checkpoint
+
+    def broken_attempts(self, anchor: date, inputs: str) -> int:
+        """Trainings for the anchor that were begun and came to no end, killed ones included."""
+        runs = self._runs(f"tags.anchor = '{anchor}' and tags.inputs = '{inputs}'", status="!= 'FINISHED'")
+        return len(runs)
+
+    @contextmanager
+    def attempt(self, stage: str, anchor: date, inputs: str, params: Mapping[str, object]) -> Iterator[Attempt]:
+        tags = {"stage": stage, "anchor": anchor.isoformat(), "inputs": inputs}
+        run_id = self.client.create_run(self.experiment_id, tags=tags, run_name=f"{anchor} {stage}").info.run_id
+        status = "FAILED"
+        try:
+            self.client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
+            yield Attempt(self.client, run_id, self._checkpoint(run_id))
+            status = "FINISHED"
+        finally:
+            self.client.set_terminated(run_id, status)
+
+    def show_champion(self, model_version: str, figures: Mapping[str, float]) -> None:
+        """Register the model and give it the alias `champion`, for people who look at MLflow's pages."""
+        run = self._runs(f"tags.stage = '{CHAMPION}' and tags.model_version = '{model_version}'")[0]
+        for name, value in figures.items():
+            self.client.log_metric(run.info.run_id, name, value)
+        try:
+            self.client.create_registered_model(NAME)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        registered = self.client.search_model_versions(f"name = '{NAME}' and run_id = '{run.info.run_id}'")
+        if not registered:
+            source = self._checkpoint(run.info.run_id).absolute().as_uri()
+            registered = [self.client.create_model_version(NAME, source, run.info.run_id)]
+        self.client.set_registered_model_alias(NAME, CHAMPION, registered[0].version)
+
+    def _runs(self, tags: str, status: str = "= 'FINISHED'") -> list[Run]:
+        """Runs, newest first."""
+        wanted = f"{tags} and attributes.status {status}"
+        return self.client.search_runs([self.experiment_id], wanted, order_by=["attributes.start_time DESC"])
+
+    def _checkpoint(self, run_id: str) -> Path:
+        """Where MLflow keeps the run's artifact `checkpoint`, from this folder and not from the address that it
+        recorded, so that a registry may be moved with its lake."""
+        return self.folder / "artifacts" / run_id / "artifacts" / "checkpoint"

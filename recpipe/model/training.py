@@ -1,0 +1,208 @@
+"""The training loop, all of it visible.
+
+All randomness (weights, order, dropout) comes from PyTorch's default generator, seeded once: the same rows, settings
+and number of threads give the same weights bit by bit on one kind of CPU.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recpipe.errors import UserError
+from recpipe.model.batches import Sequences
+from recpipe.model.examples import known_histories, known_items
+from recpipe.model.losses import softmax_loss
+from recpipe.model.towers import TowerConfig, TwoTower
+from recpipe.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class Epoch:
+    number: int  # from 1
+    loss: float
+    rows_per_second: float
+    ndcg: float  # NaN when there is no validation
+
+
+@dataclass(frozen=True)
+class Trained:
+    model: TwoTower
+    known: NDArray[np.int32]  # item numbers by place, ascending
+    interactions: int  # items in all sequences
+    epochs: int  # after which the weights were taken
+    log: tuple[Epoch, ...]
+
+
+Validate = Callable[[TwoTower, NDArray[np.int32]], float]
+"""A model and its known items to a figure, of which more is better."""
+
+
+def train(
+    read_epoch: Callable[[], Sequences],
+    settings: ModelSettings,
+    seed: int,
+    validate: Validate | None = None,
+    epochs: int | None = None,
+) -> Trained:
+    """Train a model on the sequences that ``read_epoch`` gives anew for each epoch.
+
+    With ``validate``, the weights of the epoch with the greatest value are kept, and training stops after
+    ``settings.patience`` epochs without a greater one. Without it, training stops after ``epochs``.
+
+    The learning rate decays over ``settings.epochs`` in both cases, also when training stops before: so a refit for
+    the chosen number of epochs walks the same schedule as the run that chose it. A decay to 0 over the chosen epochs
+    would be another schedule than the one whose validation chose them.
+
+    The model knows the items that occur. One that nobody had would keep its random vector and must not be ranked.
+
+    Raises:
+        UserError: the loss is not finite. There is no model then.
+    """
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(seed)
+    device = pick_device()
+    raw = read_epoch()
+    known = known_items(raw.items)
+    model = TwoTower(tower_config(settings, len(known), raw.items.shape[1] - 1)).to(device)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    last = epochs or settings.epochs
+    best, log, started = None, [], time.monotonic()
+    for number in range(1, last + 1):
+        began = time.monotonic()
+        raw = raw if number == 1 else read_epoch()
+        loss = _one_epoch(model, optimizer, _placed(raw, known), settings, number)
+        rows_per_second = len(raw) / (time.monotonic() - began)
+        log.append(Epoch(number, loss, rows_per_second, validate(model, known) if validate else math.nan))
+        _report(log[-1], last, time.monotonic() - started)
+        if best is None or not validate or log[-1].ndcg > best[0]:
+            best = log[-1].ndcg, number, {name: value.clone() for name, value in model.state_dict().items()}
+        elif number - best[1] >= settings.patience:
+            break
+    model.load_state_dict(best[2])
+    return Trained(model.eval(), known, int((raw.items >= 0).sum()), best[1], tuple(log))
+
+
+def pick_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def tower_config(settings: ModelSettings, items: int, history_length: int) -> TowerConfig:
+    return TowerConfig(
+        items=items,
+        history_length=history_length,
+        embedding_size=settings.embedding_size,
+        blocks=settings.blocks,
+        heads=settings.heads,
+        dropout=settings.dropout,
+        item_dropout=settings.item_dropout,
+    )
+
+
+def _one_epoch(
+    model: TwoTower,
+    optimizer: torch.optim.Optimizer,
+    sequences: Sequences,
+    settings: ModelSettings,
+    number: int,
+) -> float:
+    """Every sequence once, in a new order. Gives the mean loss of a prediction."""
+    model.train()
+    device, padding = model.log_scale.device, model.config.items
+    batches = math.ceil(len(sequences) / settings.batch_size)
+    total, predictions = 0.0, 0
+    for step, batch in enumerate(_batches(sequences, settings.batch_size, padding)):
+        items, days = (tensor.to(device) for tensor in batch)  # (batch, length + 1)
+        inputs, targets = items[:, :-1], items[:, 1:]  # each place predicts the next item
+        valid = (inputs < padding) & (targets < padding)  # (batch, length)
+        if not valid.any():  # a user of one item gives nothing to predict from
+            continue
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(settings, batches, (number - 1) * batches + step)
+        with _precision(device):
+            users = model.users(inputs, days[:, :-1])[valid]  # (n, size)
+            own = items[:, None, :].expand(-1, inputs.shape[1], -1)[valid]  # (n, length + 1)
+            loss = softmax_loss(model.scores(users), targets[valid], own)
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"expected a finite loss, found {loss.item()} in epoch {number}; no model was kept: lower "
+                f"RECPIPE_MODEL__LEARNING_RATE, now {settings.learning_rate}"
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total, predictions = total + loss.item() * len(users), predictions + len(users)
+    return total / max(predictions, 1)
+
+
+def learning_rate(settings: ModelSettings, batches: int, step: int) -> float:
+    """Warm-up in a straight line, then a half cosine to 0 over ``settings.epochs`` of ``batches`` steps each."""
+    steps = settings.epochs * batches
+    warmup = min(settings.warmup_steps, steps // 10)
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    return settings.learning_rate * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
+
+
+def _placed(sequences: Sequences, known: NDArray[np.int32]) -> Sequences:
+    """Item numbers as places among the known items, padding ``len(known)``."""
+    return Sequences(*known_histories(sequences.items, sequences.days, known))
+
+
+def _batches(sequences: Sequences, size: int, padding: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """(batch, length + 1) places and days in a new order, cut on the left to the longest sequence of the batch."""
+    order = torch.randperm(len(sequences)).numpy()
+    for first in range(0, len(order), size):
+        rows = order[first : first + size]
+        yield shortened(sequences.items[rows], sequences.days[rows], padding)
+
+
+def shortened(items: NDArray[np.integer], days: NDArray[np.integer], padding: int) -> tuple[Tensor, Tensor]:
+    """Left padding cut off as far as no row needs it, which saves most of the work where histories are short."""
+    longest = max(int((items != padding).sum(axis=1).max(initial=0)), 2)
+    return torch.from_numpy(items[:, -longest:].copy()), torch.from_numpy(days[:, -longest:].copy())
+
+
+def _precision(device: torch.device) -> AbstractContextManager:
+    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
+def _report(epoch: Epoch, last: int, seconds: float) -> None:
+    left = seconds / epoch.number * (last - epoch.number)
+    ndcg = "" if math.isnan(epoch.ndcg) else f", validation NDCG@10 {epoch.ndcg:.4f}"
+    print(
+        f"epoch {epoch.number} of {last}: loss {epoch.loss:.4f}, {epoch.rows_per_second:,.0f} rows/s{ndcg}, "
+        f"at most {left:.0f} s left",
+        flush=True,
+    )
+
+
+@torch.inference_mode()
+def vectors(
+    model: TwoTower, items: NDArray[np.integer], days: NDArray[np.integer], known: NDArray[np.integer]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The stored vectors of users and items, whose dot product is the score, in float32.
+
+    Args:
+        items: (users, length) item numbers, padding -1; those not in ``known`` are passed over.
+        days: (users, length), days since 1970-01-01.
+
+    Returns:
+        (users, size + 1) and (items, size + 1).
+    """
+    model.eval()
+    device = model.log_scale.device
+    users = np.zeros((len(items), model.config.embedding_size + 1), dtype=np.float32)
+    for first in range(0, len(items), 1024):  # one fixed block size: another may round differently
+        block = slice(first, first + 1024)
+        places, their_days = shortened(*known_histories(items[block], days[block], known), len(known))
+        users[block] = model.user_vectors(places.to(device), their_days.to(device)).cpu().numpy()
+    return users, model.item_vectors().cpu().numpy()

@@ -1,0 +1,1 @@
+"""What shops' files say: lines, records, formats. Needs orjson only; what needs Spark is `spark_reader`."""

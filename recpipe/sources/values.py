@@ -1,0 +1,75 @@
+"""Single values as shops write them. A value that cannot be read is None, never a guess."""
+
+import html
+import math
+import re
+from typing import Any
+
+from recpipe.tables import MAX_INT
+
+MAX_ID = 256
+"""Characters of the longest id; shops' ids have some dozens."""
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+|\d+")
+_PRICE = re.compile(r"\$?\s?(\d{1,3}(?:,\d{3})+|\d+)(\.\d{1,2})?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SCRIPT = re.compile(r"<(script|style)\b(?:.*?</\1\s*>|.*)", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--[^<>]*-->")
+_CUT_TAG = re.compile(r"<[a-zA-Z]+\s[^<>]*\Z")
+_MAX_NUMBER = 64
+_MAX_PRICE = 1e9
+
+
+def clean(text: str) -> str:
+    """The text without NUL, and with half surrogate pairs, which no UTF-8 can hold, replaced by U+FFFD."""
+    if "\0" not in text and text.isascii():
+        return text
+    return _SURROGATE.sub("\ufffd", text.replace("\0", ""))
+
+
+def plain(text: str) -> str | None:
+    """A name as people read it: entities resolved, markup removed, white space collapsed; None if nothing is left."""
+    text = html.unescape(text) if "&" in text else text
+    if "<" in text:
+        text = _TAG.sub(" ", _SCRIPT.sub(" ", text))
+        # 2018 metadata has titles that are the first half of a tag; "a <b" without an attribute is no tag.
+        text = _CUT_TAG.sub(lambda cut: " " if "=" in cut[0] else cut[0], text)
+    return " ".join(clean(text).split()) or None
+
+
+def is_id(value: Any) -> bool:
+    """Whether the value can name a user or an item: printable text. U+FFFD stands for bytes that were lost."""
+    return isinstance(value, str) and value.isprintable() and "\ufffd" not in value and len(value) <= MAX_ID
+
+
+def number(value: Any) -> int | float | None:
+    """A finite number, also when written as text such as "5.0"; True and False are none."""
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > _MAX_NUMBER or not text.isascii() or not _NUMBER.fullmatch(text):
+            return None
+        return float(text) if "." in text else int(text)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if isinstance(value, int) or math.isfinite(value) else None
+
+
+def count(value: Any) -> int | None:
+    """A number from 0 on, also with commas between thousands, such as "1,234"; "1,23" is none."""
+    if isinstance(value, str):
+        text = value.strip()
+        grouped = len(text) <= _MAX_NUMBER and text.isascii() and _GROUPED.fullmatch(text)
+        value = int(text.replace(",", "")) if grouped else None
+    found = number(value)
+    return int(found) if found is not None and found == int(found) and 0 <= found <= MAX_INT else None
+
+
+def price(value: Any) -> float | None:
+    """One price, such as 12.99 or "$1,299.00"; a range, a "from" and a fragment of a page are none."""
+    if isinstance(value, str):
+        text = value.strip()
+        match = _PRICE.fullmatch(text) if len(text) <= _MAX_NUMBER and text.isascii() else None
+        value = float(match[1].replace(",", "") + (match[2] or "")) if match else None
+    found = number(value)
+    return float(found) if found is not None and 0 <= found <= _MAX_PRICE else None

@@ -1,0 +1,1 @@
+"""Pure functions of frames and plain values, one module a table."""

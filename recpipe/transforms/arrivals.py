@@ -1,0 +1,43 @@
+"""Table arrivals."""
+
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from recpipe.tables import ARRIVALS
+
+_FILE = ("arrived_on", "kind", "file")
+_FATE = (*_FILE, "reason", "is_duplicate", "notes", "failure")
+_COUNTS = ("lines_read", "accepted", "rejected", "duplicates")
+
+
+def outcomes(review_lines: DataFrame, item_lines: DataFrame) -> DataFrame:
+    """Marked lines counted by file and fate: `_FATE`, `lines`, and `first_line` as an example. A few rows a file."""
+    fates = review_lines.select(*_FATE, "line_number").unionByName(item_lines.select(*_FATE, "line_number"))
+    return fates.groupBy(*_FATE).agg(F.count("line_number").alias("lines"), F.min("line_number").alias("first_line"))
+
+
+def arrivals(files: DataFrame, counted: DataFrame, first: date, last: date) -> DataFrame:
+    """The seals of the days ``first`` to ``last``: their files with the counts of their outcomes, and one row of kind
+    none for a day without files. A file without lines has zeros."""
+    taken_in = files.join(_by_file(counted), list(_FILE), "left").fillna(0, list(_COUNTS))
+    every_day = files.sparkSession.range(1).select(F.explode(F.sequence(F.lit(first), F.lit(last))).alias("arrived_on"))
+    quiet = every_day.join(files, "arrived_on", "left_anti").withColumns(
+        {
+            "kind": F.lit("none"),
+            **{name: F.lit("") for name in ("file", "format", "origin", "sha256")},
+            **{name: F.lit(0).cast("bigint") for name in _COUNTS},
+        }
+    )
+    return taken_in.unionByName(quiet).select(*ARRIVALS.column_names)
+
+
+def _by_file(counted: DataFrame) -> DataFrame:
+    is_rejected = F.col("reason").isNotNull()
+    return counted.groupBy(*_FILE).agg(
+        F.sum("lines").alias("lines_read"),
+        F.sum(F.when(~is_rejected & ~F.col("is_duplicate"), F.col("lines")).otherwise(0)).alias("accepted"),
+        F.sum(F.when(is_rejected, F.col("lines")).otherwise(0)).alias("rejected"),
+        F.sum(F.when(F.col("is_duplicate"), F.col("lines")).otherwise(0)).alias("duplicates"),
+    )

@@ -1,0 +1,43 @@
+"""Table recommendations: each user's best unseen items, by the two towers' vectors, else by popularity."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import faiss
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from recpipe.tables import STRANGER
+from recpipe.transforms.top_k import Catalogue, rank_block
+
+USERS_A_BLOCK = 1024
+_LISTS = "user_id string, rank int, item_id string, score double, source string"
+
+
+def visitors(users: DataFrame, reviews: DataFrame, item_index: DataFrame, user_embeddings: DataFrame) -> DataFrame:
+    """Who gets a list: each of ``users``, and strangers, who have no history.
+
+    Columns: user_id, seen (numbers of all items ever reviewed, or null), embedding and model_version (or null).
+    """
+    strangers = users.sparkSession.createDataFrame([(STRANGER,)], "user_id string")
+    numbered = reviews.join(item_index.select("item_id", "item_index"), "item_id")
+    seen = numbered.groupBy("user_id").agg(F.collect_set("item_index").alias("seen"))
+    vectors = user_embeddings.select("user_id", "embedding", "model_version")
+    return users.select("user_id").union(strangers).join(seen, "user_id", "left").join(vectors, "user_id", "left")
+
+
+def recommendations(visitors: DataFrame, items: Catalogue, ds: date, k: int) -> DataFrame:
+    """At most ``k`` unseen items for each visitor; rank 1 is the best. Visitors without a vector get popular items."""
+    shared = visitors.sparkSession.sparkContext.broadcast(items)
+
+    def rank_blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        faiss.omp_set_num_threads(1)  # Spark runs a worker on each core already
+        for batch in batches:
+            for start in range(0, batch.num_rows, USERS_A_BLOCK):
+                yield rank_block(batch.slice(start, USERS_A_BLOCK), shared.value, k)
+
+    by_towers = F.col("source") == "two_tower"
+    return visitors.mapInArrow(rank_blocks, _LISTS).withColumns(
+        {"ds": F.lit(ds), "model_version": F.when(by_towers, F.lit(items.model_version).cast("string"))}
+    )

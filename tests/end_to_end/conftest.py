@@ -1,0 +1,62 @@
+import gzip
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recpipe.sample import Sample, write_sample
+from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, Shop
+
+SMALL = (("RECPIPE_MODEL__EPOCHS", "8"), ("RECPIPE_MODEL__EMBEDDING_SIZE", "32"))
+
+
+@dataclass(frozen=True)
+class Nights:
+    """A forward shop with the nights of a busy and of an empty day, and one that ran the last night alone.
+
+    The latter had all of the landing and, besides, files of days to come.
+    """
+
+    forward: Shop
+    late: Shop
+    results: dict[date, dict[str, dict[str, Any]]]
+    late_results: dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def nights(tmp_path_factory) -> Nights:
+    forward = Shop(tmp_path_factory.mktemp("forward"), SMALL)
+    late = Shop(tmp_path_factory.mktemp("late"), SMALL)
+    write_sample(forward.home / "landing", Sample(users=500, items=150, last_day=EMPTY_DAY))
+    for kind in ("reviews", "items"):
+        shutil.rmtree(forward.home / "landing" / kind / f"arrived_on={EMPTY_DAY}", ignore_errors=True)
+    shutil.copytree(forward.home / "landing", late.home / "landing")
+    add_days_to_come(late.home / "landing")
+    for shop in (forward, late):
+        shop.recpipe("init")
+    running = late.start("run", "night", "--ds", str(EMPTY_DAY))
+    results = {day: forward.night(day) for day in (BUSY_DAY, EMPTY_DAY)}
+    printed, complained = running.communicate()
+    assert running.returncode == 0, complained[-6000:]
+    lines = [json.loads(line) for line in printed.splitlines() if line[:1] == "{"]
+    return Nights(forward, late, results, {line["job"]: line for line in lines})
+
+
+def add_days_to_come(landing: Path) -> None:
+    """Files that arrive after the last night: reviews of that day and late ones, of known and new users and items."""
+    folder = landing / "reviews" / "arrived_on=2024-03-11"
+    folder.mkdir()
+    known = next(iter(sorted((landing / "reviews" / f"arrived_on={BUSY_DAY}").glob("[!_]*"))))
+    lines = gzip.decompress(known.read_bytes()).splitlines()
+    user_id = json.loads(lines[0])["user_id"]
+    reviews = [
+        {"user_id": user_id, "parent_asin": f"TOMORROW{number}", "asin": f"TOMORROW{number}", "rating": 5.0, "text": ""}
+        | {"timestamp": int(datetime(2024, 3, day, 12, tzinfo=UTC).timestamp()) * 1000, "title": "late or new"}
+        for number in range(50)
+        for day in (5, 11)
+    ]
+    (folder / "tomorrow.jsonl").write_text("".join(json.dumps(review) + "\n" for review in reviews))

@@ -1,0 +1,97 @@
+"""A shop in a folder of its own, worked on by the real command line in processes of its own."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from recpipe import delta
+from recpipe.settings import CHECKOUT
+from recpipe.tables import TABLES
+
+RECPIPE = CHECKOUT / ".venvs" / "reader" / "bin" / "recpipe"
+FIRST, BUSY_DAY, EMPTY_DAY = date(2024, 3, 1), date(2024, 3, 9), date(2024, 3, 10)
+"""Of the sample: the first arrival, the day of the first night, and a day on which nothing arrived."""
+ANCHORS = (date(2024, 3, 1), date(2024, 3, 8))
+PRIVATE = {"runs"}
+"""Tables that tell of attempts and clocks, and so differ from run to run."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    home: Path
+    settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def lake(self) -> Path:
+        return self.home / "lake"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("RECPIPE_")}
+        return {**clean, **dict(self.settings), "RECPIPE_HOME": str(self.home)}
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [str(RECPIPE), *arguments],
+            env=self.variables,
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def recpipe(self, *arguments: str) -> str:
+        """What the command printed; it must succeed."""
+        process = self.start(*arguments)
+        printed, complained = process.communicate()
+        assert process.returncode == 0, f"recpipe {' '.join(arguments)}\n{printed[-3000:]}\n{complained[-6000:]}"
+        return printed
+
+    def refused(self, *arguments: str) -> str:
+        """The one line with which the command refused."""
+        process = self.start(*arguments)
+        _, complained = process.communicate()
+        assert process.returncode == 2, complained
+        assert len(complained.splitlines()) == 1, complained
+        return complained.strip()
+
+    def night(self, ds: date) -> dict[str, dict[str, Any]]:
+        """Each job's result line, by job."""
+        lines = [
+            json.loads(line) for line in self.recpipe("run", "night", "--ds", str(ds)).splitlines() if line[:1] == "{"
+        ]
+        return {line["job"]: line for line in lines}
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return delta.connect(self.lake).sql(sql).fetchall()
+
+    def digests(self, days: Iterable[date]) -> dict[str, dict[str, tuple[int, str]]]:
+        """Rows and an order-free digest, by table and day, of every public table."""
+        listed = ", ".join(f"'{day}'" for day in sorted(days))
+        found = {}
+        for table in TABLES:
+            if table.name in PRIVATE:
+                continue
+            day = table.partition[0] if table.partition else "ds"
+            rows = self.rows(
+                f"""select {day}::varchar, count(*), md5(string_agg(md5(row), '' order by row))
+                    from (select {day}, to_json({table.name})::varchar as row from {table.name})
+                    where {day}::varchar in ({listed}) group by 1"""
+            )
+            found[table.name] = {ds: (count, digest) for ds, count, digest in rows}
+        return found
+
+    def files(self, day: date) -> dict[str, bytes]:
+        """Every data file of the day in the newest versions, with its bytes."""
+        named = (
+            file
+            for table in TABLES
+            if table.partition
+            for file in delta.snapshot_files(self.lake, table, {table.partition[0]: day})
+        )
+        return {file: Path(file).read_bytes() for file in named}

@@ -1,0 +1,122 @@
+"""Nights of a small sample shop by `recpipe run night`: real Spark, Delta, audits, Petastorm and PyTorch."""
+
+import json
+from datetime import timedelta
+
+from recpipe.environments import JOBS
+from recpipe.processes import members
+from recpipe.tables import STRANGER, TABLES
+from tests.end_to_end.shop import ANCHORS, BUSY_DAY, EMPTY_DAY, FIRST
+
+K = 10
+
+
+def test_every_job_of_a_night_succeeds_and_says_what_it_did(nights):
+    for results in (*nights.results.values(), nights.late_results):
+        assert list(results) == list(JOBS)
+        assert all(result["message"] for result in results.values())
+
+
+def test_lines_read_are_accepted_rejected_or_duplicates(nights):
+    [(read, accepted, rejected, duplicates)] = nights.forward.rows(
+        "select sum(lines_read), sum(accepted), sum(rejected), sum(duplicates) from arrivals"
+    )
+    assert read == accepted + rejected + duplicates
+    assert min(accepted, rejected, duplicates) > 0
+    rows = "select (select count(*) from reviews) + (select count(*) from items), (select count(*) from rejected_rows)"
+    assert nights.forward.rows(rows) == [(accepted, rejected)]
+
+
+def test_every_day_from_the_first_arrival_is_sealed_and_an_empty_one_is_said_to_be(nights):
+    sealed = [day for (day,) in nights.forward.rows("select distinct arrived_on from arrivals order by 1")]
+    assert sealed == [FIRST + timedelta(days=offset) for offset in range((EMPTY_DAY - FIRST).days + 1)]
+    assert nights.forward.rows(f"select kind, lines_read from arrivals where arrived_on = '{EMPTY_DAY}'") == [
+        ("none", 0)
+    ]
+    assert "nothing arrived" in nights.results[EMPTY_DAY]["ingest_reviews"]["message"]
+    assert "nothing arrived" not in nights.results[BUSY_DAY]["ingest_reviews"]["message"]
+
+
+def test_every_known_user_and_a_stranger_has_a_full_list_of_unseen_items(nights):
+    lists = nights.forward.rows(
+        f"""select user_id, count(*), min(rank), max(rank), count(distinct item_id)
+            from recommendations where ds = '{BUSY_DAY}' group by 1"""
+    )
+    assert all(row[1:] == (K, 1, K, K) for row in lists)
+    users = nights.forward.rows(f"select user_id from user_features where ds = '{BUSY_DAY}'")
+    assert {row[0] for row in lists} == {row[0] for row in users} | {STRANGER}
+    seen = f"""select count(*) from recommendations join reviews using (user_id, item_id)
+               where ds = '{BUSY_DAY}' and arrived_on <= ds"""
+    assert nights.forward.rows(seen) == [(0,)]
+
+
+def test_models_of_both_anchors_are_decided_and_the_newest_promoted_one_scores(nights):
+    verdicts = nights.forward.rows("select ds, verdict, model_version from model_verdicts order by ds")
+    assert [row[0] for row in verdicts] == list(ANCHORS)
+    promoted = [version for _, verdict, version in verdicts if verdict == "promoted"]
+    assert promoted, nights.forward.rows("select reason from model_verdicts")
+    used = nights.forward.rows("select distinct model_version from recommendations where source = 'two_tower'")
+    assert used == [(promoted[-1],)]
+
+
+def test_petastorm_fed_as_many_rows_as_the_table_holds(nights):
+    rows = dict(nights.forward.rows("select ds, count(*) from training_examples group by 1"))
+    assert set(rows) == set(ANCHORS)
+    trained = nights.results[BUSY_DAY]["train_two_tower"]["rows_in"]["training_examples"]
+    cut_rows = (
+        "select count(*) from training_examples join (select distinct ds, cut from evaluation_examples) e using (ds)"
+    )
+    assert [(trained,)] == nights.forward.rows(f"{cut_rows} where until = cut")
+
+
+def test_a_lone_last_night_with_days_to_come_in_its_landing_gives_the_rows_of_the_forward_run(nights):
+    days = [FIRST + timedelta(days=offset) for offset in range((EMPTY_DAY - FIRST).days + 2)]
+    forward, late = nights.forward.digests(days), nights.late.digests(days)
+    assert set(forward) == set(late) == {table.name for table in TABLES} - {"runs"}
+    for table in forward:
+        nightly = {str(BUSY_DAY)} & set(forward[table]) - set(late[table])  # the night that only one of them ran
+        assert forward[table], f"{table} holds nothing to compare"
+        assert {day: found for day, found in forward[table].items() if day not in nightly} == late[table], table
+
+
+def test_a_night_run_again_gives_its_rows_and_leaves_other_days_files_alone(nights):
+    before, files = nights.forward.digests([BUSY_DAY]), nights.forward.files(EMPTY_DAY)
+    assert len(files) > 5
+    results = nights.forward.night(BUSY_DAY)
+    assert nights.forward.digests([BUSY_DAY]) == before
+    assert nights.forward.files(EMPTY_DAY) == files
+    assert "nothing published" in results["publish"]["message"]
+    assert nights.forward.rows("select distinct ds from recommendations_current") == [(EMPTY_DAY,)]
+
+
+def test_a_job_never_reads_what_a_job_to_its_right_wrote(nights):
+    written = {name: job for job, result in nights.late_results.items() for name in result["rows_out"]}
+    order = list(JOBS)
+    looked_at = 0
+    for job, result in nights.late_results.items():
+        for name in result["rows_in"]:
+            looked_at += 1
+            assert order.index(written.get(name, job)) <= order.index(job), f"{job} reads {name}"
+    assert looked_at >= len(JOBS) - 1
+
+
+def test_a_night_leaves_no_process_behind(nights):
+    for shop in (nights.forward, nights.late):
+        assert members(f"RECPIPE_HOME={shop.home}", []) == []
+
+
+def test_people_can_read_the_result(nights):
+    shop = nights.forward
+    [(user_id,)] = shop.rows("select min(user_id) from user_features")
+    page = json.loads(shop.recpipe("show", user_id, "--json"))
+    assert len(page["recommendations"]) == K
+    assert page["history"]
+    assert all(row["title"] for row in page["recommendations"])
+    assert user_id in shop.recpipe("show", user_id, "--ds", str(BUSY_DAY))
+    answer = shop.recpipe("query", "select count(*) as n from recommendations_current", "--json")
+    assert json.loads(answer)[0]["n"] > K
+    state = json.loads(shop.recpipe("status", "--json"))
+    assert [day["state"] for day in state["days"]] == ["complete", "complete"]
+    assert state["served"] == str(EMPTY_DAY)
+    assert json.loads(shop.recpipe("show", "--stranger", "--json"))["recommendations"]
+    assert "found 'nobody'" in shop.refused("show", "nobody")

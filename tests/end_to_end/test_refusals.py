@@ -1,0 +1,75 @@
+"""What a user does wrong ends in one line, exit code 2 and nothing half done."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from recpipe.processes import members
+from tests.end_to_end.shop import Shop
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return Shop(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "ingest_reviews", "--ds", "2024-02-30"], "expected a day such as 2024-01-31, found '2024-02-30'"),
+        (["run", "ingest_reviews", "--ds", "2999-01-01"], "expected a UTC day that is over"),
+        (["run", "ingest_everything", "--ds", "2024-01-01"], "expected a job out of ingest_reviews"),
+        (["run", "publish", "--ds", "2024-01-01"], "run `recpipe init`"),
+        (["show", "ann"], "run `recpipe init`"),
+        (["show"], "expected a USER or --stranger"),
+        (["query", "select 1"], "run `recpipe init`"),
+        (["land", "nowhere.json", "--format", "amazon-2018", "--arrived-on", "2024-01-01"], "nowhere.json"),
+        (["backfill", "--from", "2024-01-02", "--to", "2024-01-01"], "2024-01-02"),
+    ],
+)
+def test_a_mistake_is_one_line(shop, arguments, told):
+    assert told in shop.refused(*arguments)
+    assert not (shop.home / "landing").exists() or not list((shop.home / "landing").rglob("*.json"))
+
+
+def test_a_night_without_anything_landed_says_how_to_land(shop):
+    shop.recpipe("init")
+    assert "recpipe land" in shop.refused("run", "ingest_reviews", "--ds", "2024-01-01")
+
+
+def test_a_missing_java_is_one_line(tmp_path):
+    shop = Shop(tmp_path, (("JAVA_HOME", "/nowhere"),))
+    shop.recpipe("init")
+    assert "expected Java 17 or 21" in shop.refused("run", "ingest_reviews", "--ds", "2024-01-01")
+
+
+def test_doctor_names_what_is_missing_and_the_command_that_mends_it(shop):
+    process = shop.start("doctor")
+    printed, _ = process.communicate()
+    assert process.returncode == 2
+    assert "recpipe init" in printed
+    shop.recpipe("init")
+    assert "MISSING" not in shop.recpipe("doctor")
+
+
+def test_a_killed_job_leaves_no_process_behind(shop):
+    shop.recpipe("init")
+    landing = shop.home / "landing" / "reviews" / "arrived_on=2024-01-01"
+    landing.mkdir(parents=True)
+    os.mkfifo(landing / "endless.json")  # the job waits for its first line for ever
+    running = shop.start("run", "ingest_reviews", "--ds", "2024-01-01")
+    mark = f"RECPIPE_HOME={shop.home}"
+    wait_until(lambda: len(members(mark, [])) > 1, 30)
+    time.sleep(1)
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=20)
+    wait_until(lambda: not members(mark, []), 10)
+
+
+def wait_until(happened, seconds):
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.2)

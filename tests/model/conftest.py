@@ -1,0 +1,168 @@
+"""Small shops, written as tables: what `build_features` would have made of a list of interactions."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from recpipe import delta
+from recpipe.settings import ModelSettings, Settings
+from recpipe.tables import EVALUATION_EXAMPLES, ITEM_INDEX, TRAINING_EXAMPLES, USER_FEATURES
+
+FIRST_DAY = date(2024, 1, 1)
+HISTORY_LENGTH = 8
+EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Interaction:
+    user: str
+    item: int
+    day: int  # days after FIRST_DAY
+
+
+def day(number: int) -> date:
+    return FIRST_DAY + timedelta(days=number)
+
+
+def histories(interactions: Iterable[Interaction], until: int) -> dict[str, list[Interaction]]:
+    found: dict[str, list[Interaction]] = {}
+    for one in sorted((i for i in interactions if i.day <= until), key=lambda i: (i.user, i.day)):
+        found.setdefault(one.user, []).append(one)
+    return found
+
+
+def padded(values: list[int], length: int, padding: int) -> list[int]:
+    return [padding] * (length - len(values[-length:])) + values[-length:]
+
+
+def stored_days(history: list[Interaction]) -> list[int]:
+    return [(day(one.day) - EPOCH).days for one in history]
+
+
+def training_rows(interactions: list[Interaction], anchor: int, until: int) -> list[dict]:
+    length = HISTORY_LENGTH + 1
+    return [
+        {
+            "ds": day(anchor),
+            "until": day(until),
+            "items": padded([one.item for one in history], length, -1),
+            "days": padded(stored_days(history), length, 0),
+            "length": min(len(history), length),
+            "shuffle_key": int(hashlib.sha256(user.encode()).hexdigest()[:12], 16),
+        }
+        for user, history in histories(interactions, until).items()
+    ]
+
+
+def evaluation_rows(interactions: list[Interaction], anchor: int, cut: int) -> list[dict]:
+    before, rows = histories(interactions, cut), []
+    for user, everything in histories(interactions, anchor).items():
+        history = before.get(user, [])
+        seen = sorted({one.item for one in history})
+        targets = sorted({one.item for one in everything if one.day > cut} - set(seen))
+        if targets:
+            row = {"ds": day(anchor), "cut": day(cut), "user_id": user, "seen": seen, "targets": targets}
+            row["items"] = padded([one.item for one in history], HISTORY_LENGTH, -1)
+            row["days"] = padded(stored_days(history), HISTORY_LENGTH, 0)
+            rows.append(row | {"length": min(len(history), HISTORY_LENGTH)})
+    return rows
+
+
+def feature_rows(interactions: list[Interaction], ds: int) -> list[dict]:
+    return [
+        {
+            "ds": day(ds),
+            "user_id": user,
+            "history": [one.item for one in history],
+            "history_days": stored_days(history),
+            "review_count": len(history),
+            "rating_mean": 5.0,
+            "last_reviewed_on": day(history[-1].day),
+        }
+        for user, history in histories(interactions, ds).items()
+    ]
+
+
+class Shop:
+    """A lake with the tables that the model side reads."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        delta.create_tables(root)
+
+    def number_items(self, count: int, first_arrived: int = 0) -> None:
+        rows = [
+            {"first_arrived_on": day(first_arrived), "item_id": f"i{number:05}", "item_index": number}
+            for number in range(count)
+        ]
+        delta.overwrite_partition(self.root, ITEM_INDEX, rows, day(first_arrived))
+
+    def anchor(self, interactions: list[Interaction], anchor: int, cut: int) -> None:
+        training = [row for until in (cut, anchor) for row in training_rows(interactions, anchor, until)]
+        delta.overwrite_partition(self.root, TRAINING_EXAMPLES, _table(training), day(anchor))
+        evaluation = evaluation_rows(interactions, anchor, cut)
+        delta.overwrite_partition(self.root, EVALUATION_EXAMPLES, _table(evaluation), day(anchor))
+
+    def features(self, interactions: list[Interaction], ds: int) -> None:
+        delta.overwrite_partition(self.root, USER_FEATURES, _table(feature_rows(interactions, ds)), day(ds))
+
+
+def _table(rows: list[dict]) -> pa.Table | list:
+    """Arrow, which is quicker to write than rows; lists of int32, as the contracts say."""
+    if not rows:
+        return rows
+    ints = pa.list_(pa.field("element", pa.int32(), nullable=False))
+    table = pa.Table.from_pylist(rows)
+    types = {"length": pa.int32(), "items": ints, "days": ints, "seen": ints, "targets": ints}
+    types |= {"history": ints, "history_days": ints}
+    for name in set(types) & set(table.column_names):
+        table = table.set_column(table.column_names.index(name), name, table[name].cast(types[name]))
+    return table
+
+
+def planted_chains(users: int, items: int, days: int, seed: int = 1) -> list[Interaction]:
+    """Shoppers who walk through one of six groups of items, each step to the next of the group."""
+    draw = np.random.default_rng(seed)
+    size = items // 6
+    found = []
+    for user in range(users):
+        group, start, length = draw.integers(6), draw.integers(size), draw.integers(3, 8)
+        when = np.sort(draw.integers(0, days, length))
+        found += [
+            Interaction(f"u{user:04}", int(group * size + (start + step) % size), int(when[step]))
+            for step in range(length)
+        ]
+    return found
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "home" / "lake")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings of a small model; ``settings(epochs=3)`` changes the model's."""
+
+    def make(**model: object) -> Settings:
+        small = {
+            "threads": 1,
+            "embedding_size": 16,
+            "batch_size": 64,
+            "epochs": 20,
+            "dropout": 0.1,
+            "item_dropout": 0.0,
+        }
+        return Settings(
+            home=tmp_path / "home",
+            history_length=HISTORY_LENGTH,
+            model=ModelSettings(**{**small, "learning_rate": 0.02, "warmup_steps": 10, **model}),
+        )
+
+    return make

@@ -1,0 +1,89 @@
+from datetime import date
+
+import pytest
+
+from recpipe.errors import UserError
+from recpipe.model.checkpoint import Checkpoint
+from recpipe.model.registry import CANDIDATE, CHAMPION, NAME, Registry
+from recpipe.model.training import Epoch
+from tests.model.test_checkpoint import checkpoint
+
+ANCHOR = date(2024, 1, 10)
+LOG = (Epoch(1, 2.0, 100.0, 0.1), Epoch(2, 1.0, 100.0, 0.2))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One registry for the module: MLflow takes seconds to make its tables. Each test has an `inputs` of its own."""
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture
+def registry(folder):
+    return Registry(folder)
+
+
+def keep(registry: Registry, stage: str, inputs: str, seed: int) -> Checkpoint:
+    kept = checkpoint(seed=seed)
+    with registry.attempt(stage, ANCHOR, inputs, {"epochs": 2}) as attempt:
+        attempt.keep(kept, LOG)
+    return kept
+
+
+def test_a_model_is_found_by_stage_anchor_and_inputs(registry, folder):
+    kept = keep(registry, CANDIDATE, "found", seed=11)
+    assert Registry(folder).find(CANDIDATE, ANCHOR, "found").model_version == kept.model_version
+    assert registry.find(CANDIDATE, ANCHOR, "other inputs") is None
+    assert registry.find(CHAMPION, ANCHOR, "found") is None
+    assert registry.find(CANDIDATE, date(2024, 1, 11), "found") is None
+
+
+def test_mlflow_lists_the_files_and_figures_of_a_run(registry):
+    keep(registry, CANDIDATE, "listed", seed=12)
+    [run] = registry.client.search_runs([registry.experiment_id], "tags.inputs = 'listed'")
+    listed = {file.path for file in registry.client.list_artifacts(run.info.run_id, "checkpoint")}
+    assert listed == {"checkpoint/checkpoint.json", "checkpoint/weights.safetensors"}
+    assert [point.value for point in registry.client.get_metric_history(run.info.run_id, "ndcg_at_10")] == [0.1, 0.2]
+    assert (run.data.params, run.info.status) == ({"epochs": "2"}, "FINISHED")
+
+
+def test_a_broken_attempt_is_counted_and_never_found(registry):
+    for _ in range(2):
+        with pytest.raises(UserError), registry.attempt(CANDIDATE, ANCHOR, "broken", {}):
+            raise UserError("expected a finite loss")
+    assert registry.broken_attempts(ANCHOR, "broken") == 2
+    assert registry.find(CANDIDATE, ANCHOR, "broken") is None
+    keep(registry, CANDIDATE, "broken", seed=13)
+    assert registry.broken_attempts(ANCHOR, "broken") == 2
+
+
+def test_a_champion_is_loaded_by_its_version_and_shown(registry):
+    first, second = keep(registry, CHAMPION, "first", seed=14), keep(registry, CHAMPION, "second", seed=15)
+    for one in (first, second, second):
+        registry.show_champion(one.model_version, {"ndcg_at_10": 0.3})
+    assert registry.load(first.model_version).model_version == first.model_version
+    shown = registry.client.get_model_version_by_alias(NAME, CHAMPION)
+    assert registry.client.get_run(shown.run_id).data.tags["model_version"] == second.model_version
+    assert len(registry.client.search_model_versions(f"name = '{NAME}'")) == 2
+
+
+def test_an_unknown_version_is_refused(registry):
+    with pytest.raises(UserError, match="expected model 2024-01-10-000000000000 in .*, found none"):
+        registry.load("2024-01-10-000000000000")
+
+
+def test_a_model_in_the_place_of_another_is_refused(registry):
+    kept = keep(registry, CHAMPION, "swapped", seed=16)
+    [run] = registry.client.search_runs([registry.experiment_id], "tags.inputs = 'swapped'")
+    registry.client.set_tag(run.info.run_id, "model_version", "2024-01-10-aaaaaaaaaaaa")
+    with pytest.raises(UserError, match=f"found {kept.model_version} in its place"):
+        registry.load("2024-01-10-aaaaaaaaaaaa")
+
+
+def test_a_moved_registry_still_finds_its_models(registry, folder):
+    kept = keep(registry, CHAMPION, "moved", seed=17)
+    moved = folder.rename(folder.with_name("elsewhere"))
+    try:
+        assert Registry(moved).load(kept.model_version).model_version == kept.model_version
+    finally:
+        moved.rename(folder)

@@ -1,0 +1,123 @@
+import hashlib
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from recpipe.errors import UserError
+from recpipe.model import training
+from recpipe.model.batches import Sequences
+from recpipe.model.training import learning_rate, shortened, train, vectors
+from recpipe.settings import ModelSettings
+
+SMALL = {"threads": 1, "embedding_size": 8, "batch_size": 32, "learning_rate": 0.02, "warmup_steps": 5, "dropout": 0.2}
+
+
+def walks(rows: int, seed: int = 0) -> Sequences:
+    """Sequences in which item i is followed by item i + 1 of 20."""
+    draw = np.random.default_rng(seed)
+    items = (draw.integers(20, size=(rows, 1)) + np.arange(6)) % 20
+    lengths = draw.integers(1, 7, size=(rows, 1))
+    items = np.where(np.arange(6) >= 6 - lengths, items, -1).astype(np.int32)
+    return Sequences(items, np.where(items >= 0, 19_000 + np.arange(6), 0).astype(np.int32))
+
+
+def small(**changes: object) -> ModelSettings:
+    return ModelSettings(**{**SMALL, "epochs": 4, **changes})
+
+
+def hash_of_a_run() -> str:
+    sequences = walks(200)
+    state = train(lambda: sequences, small(epochs=2, threads=2), seed=3).model.state_dict()
+    return hashlib.sha256(b"".join(value.numpy().tobytes() for value in state.values())).hexdigest()
+
+
+def test_the_same_rows_give_the_same_bits_in_another_process():
+    code = "from tests.model.test_training import hash_of_a_run as run; print(run())"
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    here, again = hash_of_a_run(), hash_of_a_run()
+    assert here == again == there.splitlines()[-1]
+
+
+def test_another_seed_gives_other_weights():
+    sequences = walks(200)
+    one, other = (train(lambda: sequences, small(epochs=1), seed).model.log_scale for seed in (3, 4))
+    assert one != other
+
+
+def test_it_learns_what_follows_what():
+    sequences = walks(600)
+    trained = train(lambda: sequences, small(epochs=12), seed=3)
+    users, items = vectors(trained.model, np.array([[-1, -1, 4, 5, 6]]), np.array([[0, 0, 1, 2, 3]]), trained.known)
+    scores = (users @ items.T)[0]
+    scores[[4, 5, 6]] = -np.inf  # the loss says nothing about items that the user has
+    assert trained.log[-1].loss < trained.log[0].loss / 3
+    assert scores.argmax() == 7
+
+
+def test_every_epoch_reads_the_rows_anew():
+    reads = []
+    sequences = walks(50)
+    train(lambda: reads.append(1) or sequences, small(epochs=3), seed=3)
+    assert len(reads) == 3
+
+
+def test_the_best_epoch_is_kept_and_patience_ends_the_run():
+    sequences = walks(100)
+    seen, values = [], iter([0.1, 0.4, 0.3, 0.2, 0.9])
+
+    def validate(model, known):
+        seen.append(model.log_scale.item())
+        return next(values)
+
+    trained = train(lambda: sequences, small(epochs=9, patience=2), seed=3, validate=validate)
+
+    assert len(trained.log) == 4
+    assert trained.epochs == 2
+    assert trained.model.log_scale.item() == seen[1]
+
+
+def test_a_refit_for_the_chosen_epochs_is_the_run_that_chose_them():
+    sequences = walks(100)
+    values = iter([0.1, 0.4, 0.3, 0.2])
+    chosen = train(lambda: sequences, small(epochs=9, patience=2), 3, validate=lambda *_: next(values))
+    refit = train(lambda: sequences, small(epochs=9, patience=2), 3, epochs=chosen.epochs)
+    assert all(torch.equal(one, refit.model.state_dict()[name]) for name, one in chosen.model.state_dict().items())
+
+
+def test_the_learning_rate_warms_up_and_decays_to_nothing():
+    settings = small(epochs=10, warmup_steps=100, learning_rate=1.0)  # 10 batches an epoch: 100 steps, 10 to warm up
+    rates = [learning_rate(settings, 10, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == rates[10] == 1.0
+    assert all(later < earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert rates[-1] < 0.001
+
+
+def test_d05_the_first_loss_that_is_not_finite_stops_the_run(monkeypatch):
+    sequences, losses = walks(200), []
+
+    def loss_of(scores, targets, own):
+        losses.append(1)
+        return scores.sum() * (math.nan if len(losses) == 3 else 0)
+
+    monkeypatch.setattr(training, "softmax_loss", loss_of)
+    with pytest.raises(UserError, match="expected a finite loss, found nan in epoch 1"):
+        train(lambda: sequences, small(), seed=3)
+    assert len(losses) == 3
+
+
+def test_d06_users_of_one_item_give_no_target_and_no_nan():
+    alone = Sequences(np.array([[-1, 2], [-1, 5]], dtype=np.int32), np.array([[0, 1], [0, 1]], dtype=np.int32))
+    trained = train(lambda: alone, small(), seed=3)
+    assert trained.log[-1].loss == 0
+    assert all(torch.isfinite(value).all() for value in trained.model.state_dict().values())
+
+
+def test_columns_that_are_padding_in_every_row_are_cut_off():
+    items, days = shortened(np.array([[9, 9, 9, 1, 2], [9, 9, 3, 1, 2]]), np.zeros((2, 5)), padding=9)
+    assert items.tolist() == [[9, 1, 2], [3, 1, 2]]
+    assert days.shape == (2, 3)

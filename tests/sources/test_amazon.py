@@ -1,0 +1,274 @@
+import json
+from datetime import date
+
+import pytest
+
+from recpipe.errors import UserError
+from recpipe.sources.amazon import Dialect, detect, parse, reviewed_on
+from recpipe.sources.records import Item, Reject, Review
+from tests.raw_lines import item_2018, item_2023, review_2018, review_2023, seconds
+
+REVIEWS_2018, REVIEWS_2023 = Dialect("amazon-2018", "reviews"), Dialect("amazon-2023", "reviews")
+ITEMS_2018, ITEMS_2023 = Dialect("amazon-2018", "items"), Dialect("amazon-2023", "items")
+TODAY = date(2024, 3, 1)
+
+
+def record(line, dialect):
+    outcome = parse(line, dialect, TODAY)
+    assert not isinstance(outcome, Reject), outcome
+    return outcome.record
+
+
+def notes(line, dialect):
+    outcome = parse(line, dialect, TODAY)
+    assert not isinstance(outcome, Reject), outcome
+    return outcome.notes
+
+
+def reason(line, dialect):
+    outcome = parse(line, dialect, TODAY)
+    assert isinstance(outcome, Reject), outcome
+    return outcome.reason
+
+
+def test_a17_a_review_of_2018():
+    line = review_2018(
+        reviewerID="A3",
+        asin="B0",
+        overall=4.0,
+        unixReviewTime=1472688000,
+        vote="1,234",
+        summary="Five <b>Stars</b>",
+        reviewText="<b>As advertised</b>",
+        style={"Size:": " 7.0 oz"},
+    )
+    expected = Review("A3", "B0", 1472688000_000_000, 4.0, "Five Stars", "<b>As advertised</b>", 1234, True)
+    assert record(line, REVIEWS_2018) == expected
+
+
+def test_a17_a_review_of_2023_is_of_the_parent_item():
+    line = review_2023(user_id="AE", parent_asin="P1", asin="V1", timestamp=1588687728923, helpful_vote=3)
+    assert record(line, REVIEWS_2023) == Review("AE", "P1", 1588687728923_000, 5.0, "Fine", "Good.", 3, True)
+
+
+def test_a17_an_item_of_2018():
+    line = item_2018(
+        category=["Kitchen", "Tea &amp; Mugs", ""],
+        description=["One.", "", "<p>Two.</p>"],
+        imageURL=["https://x/1.jpg"],
+    )
+    expected = Item("I1", "Mug", "Oldmill", ["Kitchen", "Tea & Mugs"], 12.99, "One.\nTwo.", "https://x/1.jpg")
+    assert record(line, ITEMS_2018) == expected
+
+
+def test_a17_an_item_of_2023():
+    line = item_2023(images=[{"hi_res": None, "large": "https://x/l.jpg"}, {"hi_res": "https://x/h.jpg"}])
+    assert record(line, ITEMS_2023) == Item(
+        "I1", "Mug", "Oldmill", ["Kitchen", "Cups"], 12.99, "Holds tea.", "https://x/l.jpg"
+    )
+
+
+def test_a17_missing_text_is_null_and_unknown_fields_do_not_matter():
+    assert record(b'{"parent_asin":"P1","title":"mug","new":{"x":[1]}}', ITEMS_2023) == Item(
+        "P1", "mug", None, [], None, None, None
+    )
+    bare = b'{"reviewerID":"U","asin":"I","overall":1,"unixReviewTime":1400000000}'
+    assert record(bare, REVIEWS_2018) == Review("U", "I", 1400000000_000_000, 1.0, None, None, None, None)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a17_a_missing_id_is_a_reason(value):
+    assert reason(review_2018(reviewerID=value), REVIEWS_2018) == "missing_user"
+    assert reason(review_2018(asin=value), REVIEWS_2018) == "missing_item"
+    assert reason(review_2023(parent_asin=value), REVIEWS_2023) == "missing_item"
+    assert reason(item_2023(parent_asin=value), ITEMS_2023) == "missing_item"
+
+
+def test_fields_of_other_types_are_null_and_never_a_crash():
+    for value in ({}, [[]], 7, True, "x", None, [None, 7, {}]):
+        names = ("title", "brand", "category", "description", "imageURL", "imageURLHighRes", "price")
+        assert record(item_2018(**dict.fromkeys(names, value)), ITEMS_2018).item_id == "I1"
+        names = ("title", "store", "categories", "description", "images", "price")
+        assert record(item_2023(**dict.fromkeys(names, value)), ITEMS_2023).item_id == "I1"
+        names = ("title", "text", "helpful_vote", "verified_purchase")
+        assert record(review_2023(**dict.fromkeys(names, value)), REVIEWS_2023).user_id == "U1"
+        for name in ("user_id", "parent_asin", "timestamp", "rating"):
+            if value != "x" or name not in ("user_id", "parent_asin"):
+                assert isinstance(parse(review_2023(**{name: value}), REVIEWS_2023, TODAY), Reject), (name, value)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"<html>404</html>", "not_json"),
+        (b'{"asin":"8"', "not_json"),
+        (b"{'asin': 'A1'}", "not_json"),
+        (b"[1]", "not_an_object"),
+        (b'"text"', "not_an_object"),
+        (b"7", "not_an_object"),
+        (b"null", "not_an_object"),
+        (b"\x00\x01\x02", "not_json"),
+        (b'{"asin":' + b"9" * 5000 + b"}", "not_json"),
+    ],
+)
+def test_a_line_that_is_no_json_object_is_rejected(line, why):
+    for dialect in (REVIEWS_2018, REVIEWS_2023, ITEMS_2018, ITEMS_2023):
+        assert reason(line, dialect) == why
+
+
+def test_a12_deep_nesting_is_rejected():
+    line = b'{"asin":"1","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    assert reason(line, ITEMS_2018) == "nested_too_deeply"
+    assert reason(b'{"a":' * 100_000, ITEMS_2018) == "nested_too_deeply"
+
+
+def test_a13_bytes_that_are_no_utf8_are_replaced_and_counted():
+    line = review_2018(reviewText="a?b").replace(b"a?b", b"a\xff\xfeb")
+    assert record(line, REVIEWS_2018).text == "a\ufffd\ufffdb"
+    assert notes(line, REVIEWS_2018) == ["replaced_bytes"]
+    assert notes(review_2018(reviewText="schön 🙂"), REVIEWS_2018) == []
+
+
+def test_a13_half_pairs_are_replaced_and_nul_is_removed():
+    assert record(review_2018(reviewText="a\ud800b"), REVIEWS_2018).text == "a\ufffdb"
+    assert record(review_2018(reviewText="a\0b", summary="c\0d"), REVIEWS_2018)[4:6] == ("cd", "ab")
+    assert record(review_2018(reviewText="a?b").replace(b"a?b", b"a\0b"), REVIEWS_2018).text == "ab"
+
+
+@pytest.mark.parametrize("bad", [b"U\xff", b"U\\ud800", b"U\\u0000", b"U\x00"])
+def test_a13_ids_with_such_characters_are_rejected(bad):
+    assert reason(review_2018(reviewerID="U?").replace(b"U?", bad), REVIEWS_2018) == "bad_user"
+    assert reason(review_2018(asin="U?").replace(b"U?", bad), REVIEWS_2018) == "bad_item"
+
+
+def test_a_byte_order_mark_does_not_matter():
+    assert record(b"\xef\xbb\xbf" + item_2018(), ITEMS_2018) == record(item_2018(), ITEMS_2018)
+    assert notes(b"\xef\xbb\xbf" + item_2018(), ITEMS_2018) == []
+
+
+def test_a18_titles_are_names():
+    assert record(item_2018(title="<span id=x>Tea &amp; mug</span>"), ITEMS_2018).title == "Tea & mug"
+
+
+def test_b01_a_vote_that_cannot_be_read_is_null_and_counted():
+    for vote, read in (("1,234", 1234), ("7", 7), (None, None), ("", None)):
+        assert record(review_2018(vote=vote), REVIEWS_2018).vote == read
+        assert notes(review_2018(vote=vote), REVIEWS_2018) == []
+    assert record(review_2018(vote="1,23"), REVIEWS_2018).vote is None
+    assert notes(review_2018(vote="1,23"), REVIEWS_2018) == ["unreadable_vote"]
+
+
+def test_b02_a_price_that_cannot_be_read_is_null_and_counted():
+    for price in ("$5.00 - $9.99", "from 14.99", "\n\n<script"):
+        assert record(item_2018(price=price), ITEMS_2018).price is None
+        assert notes(item_2018(price=price), ITEMS_2018) == ["unreadable_price"]
+    for price in ("", "None", None, "\n \t"):
+        assert (record(item_2018(price=price), ITEMS_2018).price, notes(item_2018(price=price), ITEMS_2018)) == (
+            None,
+            [],
+        )
+
+
+@pytest.mark.parametrize("stars", [1, 2.0, "5.0", "5", " 4 "])
+def test_b03_ratings_may_be_text(stars):
+    assert record(review_2018(overall=stars), REVIEWS_2018).rating == float(stars)
+    assert record(review_2023(rating=stars), REVIEWS_2023).rating == float(stars)
+
+
+@pytest.mark.parametrize("stars", [float("nan"), float("inf"), 0, 6, 4.5, "4.5", -1, True, "five", "", [5], 10**400])
+def test_b03_ratings_off_the_scale_are_rejected(stars):
+    assert reason(review_2018(overall=stars), REVIEWS_2018) == "bad_rating"
+    assert reason(review_2023(rating=stars), REVIEWS_2023) == "bad_rating"
+
+
+def test_b03_no_rating_is_a_reason_of_its_own():
+    assert reason(review_2018(overall=None), REVIEWS_2018) == "missing_rating"
+
+
+def test_c01_the_unit_of_dates_is_the_formats():
+    assert record(review_2018(unixReviewTime=1400000000), REVIEWS_2018).reviewed_at == 1400000000_000_000
+    assert record(review_2023(timestamp=1400000000000), REVIEWS_2023).reviewed_at == 1400000000_000_000
+    assert record(review_2023(timestamp=1400000000000.0), REVIEWS_2023).reviewed_at == 1400000000_000_000
+
+
+def test_c01_the_other_unit_is_rejected_and_told():
+    after = parse(review_2018(unixReviewTime=1400000000000), REVIEWS_2018, TODAY)
+    before = parse(review_2023(timestamp=1400000000), REVIEWS_2023, TODAY)
+    assert (after, before) == (Reject("reviewed_after_arrival", True), Reject("reviewed_before_1995", True))
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        (seconds("1995-01-01") - 1, "reviewed_before_1995"),
+        (-1, "reviewed_before_1995"),
+        (seconds("2024-03-02"), "reviewed_after_arrival"),
+        (10**400, "reviewed_after_arrival"),
+        (1e300, "reviewed_after_arrival"),
+        (float("nan"), "bad_date"),
+        ("yesterday", "bad_date"),
+        (True, "bad_date"),
+        ([1], "bad_date"),
+    ],
+)
+def test_c01_a_date_that_cannot_be_is_rejected(at, why):
+    assert parse(review_2018(unixReviewTime=at), REVIEWS_2018, TODAY) == Reject(why)
+
+
+def test_c01_the_first_and_the_last_moment_are_accepted():
+    for at in (seconds("1995-01-01"), seconds("2024-03-02") - 1):
+        assert record(review_2018(unixReviewTime=at), REVIEWS_2018).reviewed_at == at * 1_000_000
+
+
+def test_a_2018_review_without_seconds_is_dated_by_its_day():
+    line = review_2018(unixReviewTime=None, reviewTime="09 1, 2016")
+    assert record(line, REVIEWS_2018).reviewed_at == seconds("2016-09-01") * 1_000_000
+    for text, why in (("13 1, 2016", "bad_date"), ("soon", "bad_date"), (7, "bad_date"), (None, "missing_date")):
+        assert reason(review_2018(unixReviewTime=None, reviewTime=text), REVIEWS_2018) == why
+    assert reason(review_2023(timestamp=None, reviewTime="09 1, 2016"), REVIEWS_2023) == "missing_date"
+
+
+def test_the_day_of_a_review_is_its_utc_day():
+    late = review_2023(timestamp=(seconds("2024-01-02") - 1) * 1000)
+    assert reviewed_on(late, REVIEWS_2023) == date(2024, 1, 1)
+    assert reviewed_on(item_2018(), ITEMS_2018) is None
+    for at in (None, "soon", 1400000000000, -1, 1e300):
+        assert reviewed_on(review_2018(unixReviewTime=at, reviewTime=None), REVIEWS_2018) is None
+    assert reviewed_on(b"{", REVIEWS_2018) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "dialect"),
+    [
+        (review_2018(), REVIEWS_2018),
+        (review_2023(), REVIEWS_2023),
+        (item_2018(), ITEMS_2018),
+        (item_2023(), ITEMS_2023),
+        (b'{"parent_asin":"P1","title":"mug"}', ITEMS_2023),
+        (b'{"asin":"A1"}', ITEMS_2018),
+    ],
+)
+def test_a17_the_dialect_is_told_by_the_fields(line, dialect):
+    assert detect([line], "x.json") == dialect
+    assert detect([b'{"asin":', line, b"{}", line], "x.json") == dialect
+
+
+def test_a17_most_lines_decide():
+    assert detect([item_2018(), review_2018(), review_2018()], "x.json") == REVIEWS_2018
+
+
+@pytest.mark.parametrize("page", [b"<html>404</html>", b"user,item\n1,2", b"PK\x03\x04", b"[{}]"])
+def test_a10_a_file_that_does_not_start_like_json_lines_is_refused(page):
+    with pytest.raises(UserError, match=r"expected JSON lines of amazon-2018 or amazon-2023 .* in x\.json"):
+        detect([page, review_2018()], "x.json")
+
+
+def test_a10_json_of_another_shop_is_refused():
+    yelp = json.dumps({"review_id": "1", "user_id": "u", "business_id": "b", "stars": 5}).encode()
+    for line in (yelp, b"{}", b"{'asin': 'A1'}", b'{"x":'):
+        with pytest.raises(UserError, match="found none of their fields"):
+            detect([line], "x.json")
+
+
+def test_a09_no_lines_have_no_dialect():
+    assert detect([], "x.json") is None

@@ -1,0 +1,26 @@
+"""Fixtures of the spark environment: one session for all tests, and a lake of empty tables for each that asks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from recpipe import delta
+from recpipe.lake import Lake, spark_session
+from recpipe.settings import Settings, SparkSettings
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    home = tmp_path_factory.mktemp("spark_home")
+    settings = Settings(home=home, spark=SparkSettings(shuffle_partitions=2, driver_memory="1g"))
+    with spark_session(settings) as session:
+        yield session
+
+
+@pytest.fixture
+def lake(spark: SparkSession, tmp_path: Path) -> Lake:
+    root = tmp_path / "lake"
+    delta.create_tables(root)
+    return Lake(spark, root)

@@ -1,0 +1,113 @@
+import hashlib
+import subprocess
+import sys
+
+import pytest
+
+from recpipe import delta
+from recpipe.arriving import SealedFile, arriving_files, ingest_lock, sealed_files
+from recpipe.errors import UserError
+from recpipe.landing import replay
+from recpipe.settings import CHECKOUT
+from recpipe.tables import ARRIVALS
+from tests.raw_lines import item_2018, item_2023, landed, review_2018, review_2023, seconds, write_lines
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival
+
+
+@pytest.fixture
+def landing(tmp_path):
+    return tmp_path / "landing"
+
+
+def test_the_first_run_takes_in_everything_from_the_first_arrival_on(landing):
+    reviews = landed(landing, "reviews", "2024-01-01", "r.json", review_2023())
+    landed(landing, "items", "2024-01-02", "i.json.gz", item_2023(), zipped=True)
+    landed(landing, "reviews", "2024-01-04", "later.json", review_2023())
+    arriving = arriving_files(landing, set(), WEDNESDAY)
+    assert (arriving.first, arriving.last, arriving.not_read) == (MONDAY, WEDNESDAY, [])
+    assert [file.file for file in arriving.files] == ["r.json", "i.json.gz"]
+    assert [file.file for file in arriving.files_of("items")] == ["i.json.gz"]
+    assert arriving.days_without_files() == [WEDNESDAY]
+    [file] = arriving.files_of("reviews")
+    assert (file.format, file.origin, file.is_cut) == ("amazon-2023", "r.json", False)
+    assert file.sha256 == hashlib.sha256(reviews.read_bytes()).hexdigest()
+
+
+def test_a_later_run_goes_on_after_the_last_sealed_day(landing):
+    landed(landing, "reviews", "2024-01-01", "r.json", review_2023())
+    landed(landing, "reviews", "2024-01-03", "r.json", review_2023())
+    sealed = {SealedFile(MONDAY, "reviews", "r.json"), SealedFile(TUESDAY, "none", "")}
+    arriving = arriving_files(landing, sealed, WEDNESDAY)
+    assert (arriving.first, [file.arrived_on for file in arriving.files]) == (WEDNESDAY, [WEDNESDAY])
+
+
+def test_files_that_show_up_in_a_sealed_day_or_before_it_are_not_read(landing):
+    landed(landing, "reviews", "2024-01-02", "r.json", review_2023())
+    late = [
+        landed(landing, "reviews", "2024-01-01", "before.json", review_2023()),
+        landed(landing, "items", "2024-01-02", "r.json", item_2023()),
+        landed(landing, "reviews", "2024-01-02", "late.json", b"<html>"),
+    ]
+    arriving = arriving_files(landing, {SealedFile(TUESDAY, "reviews", "r.json")}, TUESDAY)
+    assert (arriving.first, arriving.files) == (WEDNESDAY, [])
+    assert sorted(arriving.not_read) == sorted(late)
+
+
+def test_a_cut_file_keeps_its_origin(tmp_path, landing):
+    replay(
+        [write_lines(tmp_path / "dump.json", review_2018(unixReviewTime=seconds("2024-01-02")))],
+        "amazon-2018",
+        landing,
+        MONDAY,
+    )
+    [file] = arriving_files(landing, set(), WEDNESDAY).files
+    assert (file.arrived_on, file.file, file.origin, file.is_cut) == (TUESDAY, "dump.json.gz", "dump.json", True)
+
+
+def test_a09_an_empty_file_arrives_without_a_format(landing):
+    landed(landing, "reviews", "2024-01-01", "empty.json")
+    [file] = arriving_files(landing, set(), MONDAY).files
+    assert file.format == ""
+
+
+def test_nothing_landed_tells_how_to_land(landing):
+    with pytest.raises(UserError, match=r"expected files in .*, found none; run `recpipe land "):
+        arriving_files(landing, set(), MONDAY)
+
+
+def test_a_day_before_the_first_arrival_is_refused(landing):
+    landed(landing, "reviews", "2024-01-02", "r.json", review_2023())
+    with pytest.raises(UserError, match="expected a day from 2024-01-02 on, the first arrival, found 2024-01-01"):
+        arriving_files(landing, set(), MONDAY)
+    with pytest.raises(UserError, match="expected a day from 2024-01-03 on"):
+        arriving_files(landing, {SealedFile(WEDNESDAY, "none", "")}, TUESDAY)
+
+
+def test_a_file_in_the_folder_of_the_other_kind_is_refused(landing):
+    landed(landing, "items", "2024-01-01", "r.json", review_2018(), item_2018(), review_2018())
+    with pytest.raises(UserError, match=r"expected items in .*r\.json, found reviews; move it to reviews/"):
+        arriving_files(landing, set(), MONDAY)
+
+
+def test_a10_a_page_in_a_day_folder_is_refused(landing):
+    landed(landing, "reviews", "2024-01-01", "r.json", b"<html>404</html>")
+    with pytest.raises(UserError, match=r"r\.json, found b'<html>404</html>' at its start"):
+        arriving_files(landing, set(), MONDAY)
+
+
+def test_what_is_sealed_is_told_by_the_arrivals(tmp_path):
+    delta.create_tables(tmp_path)
+    assert sealed_files(tmp_path) == set()
+    delta.append(tmp_path, ARRIVALS, [arrival(), arrival(arrived_on=TUESDAY, kind="none", file="")])
+    assert sealed_files(tmp_path) == {SealedFile(MONDAY, "reviews", "a.json"), SealedFile(TUESDAY, "none", "")}
+
+
+def test_a_second_run_waits_for_the_first(tmp_path):
+    take = "import sys; from pathlib import Path; from recpipe.arriving import ingest_lock\n"
+    take += "with ingest_lock(Path(sys.argv[1])): print('taken')"
+    with pytest.raises(ZeroDivisionError), ingest_lock(tmp_path):
+        second = subprocess.Popen([sys.executable, "-c", take, str(tmp_path)], cwd=CHECKOUT, stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(3)
+        _ = 1 / 0  # a run that fails lets go, too
+    assert second.communicate(timeout=30)[0] == b"taken\n"

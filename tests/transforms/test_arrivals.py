@@ -1,0 +1,75 @@
+from recpipe.tables import ARRIVALS
+from recpipe.transforms.arrivals import arrivals, outcomes
+from recpipe.transforms.items import mark_duplicate_items
+from recpipe.transforms.reviews import mark_duplicate_reviews
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY
+from tests.transforms.marked_lines import item_lines, review_lines
+
+FILES = "arrived_on date, kind string, file string, format string, origin string, sha256 string"
+
+
+def counted(spark, review=(), item=()):
+    return outcomes(
+        mark_duplicate_reviews(review_lines(spark, *review)), mark_duplicate_items(item_lines(spark, *item))
+    )
+
+
+def files(spark, *names):
+    return spark.createDataFrame([(*name, "amazon-2023", name[2], "hash") for name in names], FILES)
+
+
+def counts(frame):
+    assert frame.columns == list(ARRIVALS.column_names)
+    return sorted((str(row.arrived_on), row.kind, row.file, *tuple(row)[-4:]) for row in frame.collect())
+
+
+def test_lines_are_counted_by_fate(spark):
+    review = [
+        {"line_number": 2},
+        {"line_number": 3},
+        {"line_number": 4, "reason": "bad_rating"},
+        {"line_number": 9, "user_id": "U2", "notes": ["unreadable_vote"]},
+        {"line_number": 5, "reason": "bad_rating"},
+    ]
+    found = {
+        (*tuple(row)[1:5], str(row.notes)): (row.lines, row.first_line)
+        for row in counted(spark, review, [{}]).collect()
+    }
+    assert found == {
+        ("items", "a.json", None, False, "None"): (1, 1),
+        ("reviews", "a.json", None, False, "None"): (1, 2),
+        ("reviews", "a.json", None, False, "['unreadable_vote']"): (1, 9),
+        ("reviews", "a.json", None, True, "None"): (1, 3),
+        ("reviews", "a.json", "bad_rating", False, "None"): (2, 4),
+    }
+
+
+def test_a_failure_counts_as_no_line(spark):
+    [row] = counted(spark, [{"line_number": None, "failure": "cut"}]).collect()
+    assert (row.failure, row.lines, row.first_line) == ("cut", 0, None)
+
+
+def test_lines_read_are_accepted_and_rejected_and_duplicates(spark):
+    review = [{}, {"line_number": 2}, {"line_number": 3, "reason": "x"}, {"line_number": 4, "user_id": "U2"}]
+    sealed = arrivals(files(spark, (MONDAY, "reviews", "a.json")), counted(spark, review), MONDAY, MONDAY)
+    assert counts(sealed) == [("2024-01-01", "reviews", "a.json", 4, 2, 1, 1)]
+
+
+def test_every_day_of_the_range_is_sealed_and_one_without_files_by_a_row_of_kind_none(spark):
+    named = files(spark, (TUESDAY, "reviews", "a.json"), (TUESDAY, "items", "a.json"))
+    sealed = arrivals(named, counted(spark, [{"arrived_on": "2024-01-02"}]), MONDAY, WEDNESDAY)
+    assert counts(sealed) == [
+        ("2024-01-01", "none", "", 0, 0, 0, 0),
+        ("2024-01-02", "items", "a.json", 0, 0, 0, 0),
+        ("2024-01-02", "reviews", "a.json", 1, 1, 0, 0),
+        ("2024-01-03", "none", "", 0, 0, 0, 0),
+    ]
+
+
+def test_a09_a_file_without_lines_is_sealed_with_zeros(spark):
+    sealed = arrivals(files(spark, (MONDAY, "reviews", "empty.json")), counted(spark), MONDAY, MONDAY)
+    assert counts(sealed) == [("2024-01-01", "reviews", "empty.json", 0, 0, 0, 0)]
+
+
+def test_no_files_at_all_seal_their_days_too(spark):
+    assert [row[1] for row in counts(arrivals(files(spark), counted(spark), MONDAY, TUESDAY))] == ["none", "none"]

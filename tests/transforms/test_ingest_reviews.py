@@ -1,0 +1,177 @@
+"""The job ingest_reviews on a real lake, but for the start of its own Spark session."""
+
+import gzip
+from datetime import date
+
+import pytest
+
+from jobs import ingest_reviews
+from jobs.ingest_reviews import take_in
+from recpipe import delta
+from recpipe.arriving import arriving_files, sealed_files
+from recpipe.errors import UserError
+from recpipe.lake import Lake
+from recpipe.landing import replay
+from recpipe.settings import CHECKOUT, Settings
+from recpipe.tables import ARRIVALS, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
+from tests.raw_lines import item_2023, landed, review_2023, seconds
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY
+
+TABLES = (ARRIVALS, REVIEWS, ITEMS, REJECTED_ROWS, ITEM_INDEX)
+REAL = CHECKOUT.parent / "shared" / "data" / "amazon2018_raw"
+
+
+@pytest.fixture
+def landing(tmp_path):
+    return tmp_path / "landing"
+
+
+def ingest(lake, landing, ds, max_rejected_share=0.5):
+    return take_in(arriving_files(landing, sealed_files(lake.root), ds), lake, max_rejected_share)
+
+
+def rows(lake):
+    with delta.connect(lake.root, TABLES) as connection:
+        return {table.name: sorted(connection.sql(f"from {table.name}").fetchall(), key=str) for table in TABLES}
+
+
+def versions(lake):
+    return {table.name: delta.open_table(lake.root, table).version() for table in TABLES}
+
+
+def three_days(landing):
+    """Two files on Monday, none on Tuesday, on Wednesday an edited review, a late one, a new item and a bad line."""
+    first = review_2023(user_id="U1", parent_asin="I2")
+    landed(landing, "reviews", "2024-01-01", "r.json.gz", first, first, review_2023(parent_asin="I9"), zipped=True)
+    landed(
+        landing, "items", "2024-01-01", "i.json", item_2023(parent_asin="I2", price="?"), item_2023(parent_asin="I4")
+    )
+    late = review_2023(user_id="U3", parent_asin="I2", timestamp=seconds("2024-01-02") * 1000)
+    edited = review_2023(user_id="U1", parent_asin="I2", rating=1.0)
+    bad, new = review_2023(rating=7), review_2023(user_id="U2", parent_asin="I1")
+    landed(landing, "reviews", "2024-01-03", "r.json", late, edited, bad, new)
+
+
+@pytest.fixture
+def taken_in(lake, landing):
+    three_days(landing)
+    return ingest(lake, landing, WEDNESDAY)
+
+
+def test_a_run_takes_in_every_day_that_is_not_sealed(lake, taken_in):
+    found = rows(lake)
+    assert [row[:1] + row[1:3] + row[6:] for row in found["arrivals"]] == [
+        (MONDAY, "items", "i.json", 2, 2, 0, 0),
+        (MONDAY, "reviews", "r.json.gz", 3, 2, 0, 1),
+        (TUESDAY, "none", "", 0, 0, 0, 0),
+        (WEDNESDAY, "reviews", "r.json", 4, 3, 1, 0),
+    ]
+    assert sorted(row[:3] for row in found["reviews"]) == [
+        (MONDAY, "U1", "I2"),
+        (MONDAY, "U1", "I9"),
+        (WEDNESDAY, "U1", "I2"),
+        (WEDNESDAY, "U2", "I1"),
+        (WEDNESDAY, "U3", "I2"),
+    ]
+    assert [row[:7] for row in found["rejected_rows"]] == [
+        (WEDNESDAY, "reviews", "r.json", 3, "r.json", 3, "bad_rating")
+    ]
+    assert sorted((row[2], row[1], row[0]) for row in found["item_index"]) == [
+        (0, "I2", MONDAY),
+        (1, "I4", MONDAY),
+        (2, "I9", MONDAY),
+        (3, "I1", WEDNESDAY),
+    ]
+    assert taken_in.message == (
+        "took in 2024-01-01 to 2024-01-03: 9 lines of 3 files = 7 accepted + 1 rejected + 1 duplicates; rejected: "
+        "1 bad_rating; left empty or replaced: 1 unreadable_price; nothing arrived on 2024-01-02"
+    )
+    assert taken_in.rows_in == {"landing": 9}
+    assert taken_in.rows_out == {"reviews": 5, "items": 2, "rejected_rows": 1, "item_index": 4, "arrivals": 4}
+    assert taken_in.versions == versions(lake)
+
+
+@pytest.mark.usefixtures("taken_in")
+def test_day_by_day_gives_the_rows_of_one_run_also_after_a_crash(lake, landing, monkeypatch):
+    other = Lake(lake.spark, lake.root.with_name("day by day"))
+    delta.create_tables(other.root)
+    ingest(other, landing, MONDAY)
+    whole = Lake.overwrite_days
+
+    def killed(self, table, *arguments):
+        if table is ARRIVALS:
+            raise KeyboardInterrupt
+        return whole(self, table, *arguments)
+
+    monkeypatch.setattr(Lake, "overwrite_days", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(other, landing, WEDNESDAY)
+    assert len(rows(other)["item_index"]) == 4  # Wednesday's number was given, but the day is not sealed
+    monkeypatch.undo()
+    ingest(other, landing, TUESDAY)
+    ingest(other, landing, WEDNESDAY)
+    assert rows(other) == rows(lake)
+
+
+@pytest.mark.usefixtures("taken_in")
+def test_a_file_that_shows_up_in_a_sealed_day_is_not_read_and_named(lake, landing, tmp_path):
+    before = versions(lake)
+    landed(landing, "reviews", "2024-01-02", "late.json", review_2023(user_id="U9"))
+    settings = Settings(home=tmp_path)
+    for ds in (MONDAY, TUESDAY, WEDNESDAY):
+        result = ingest_reviews.main(ds, settings)
+        assert result.message == (
+            f"{ds} is sealed already, nothing to do; not read, since their day was sealed before they showed up: "
+            "reviews/arrived_on=2024-01-02/late.json"
+        )
+    assert versions(lake) == before
+
+
+def cut_gzip(landing):
+    path = landed(
+        landing, "items", "2024-01-02", "i.json.gz", *(item_2023(parent_asin=f"I{n}") for n in range(500)), zipped=True
+    )
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        pytest.param(cut_gzip, r"i\.json\.gz unreadable after line", id="a07"),
+        pytest.param(
+            lambda landing: landed(landing, "reviews", "2024-01-02", "s.json", review_2023(timestamp=1400000000)),
+            r"s\.json: expected dates in the unit of amazon-2023",
+            id="c01",
+        ),
+        pytest.param(
+            lambda landing: landed(landing, "reviews", "2024-01-02", "b.json", review_2023(), review_2023(rating=0)),
+            r"arrival 2024-01-02: expected at most 1\.00% .* found 50\.00% \(1 of 2\): reviews/b\.json: 1 bad_rating",
+            id="rejects",
+        ),
+    ],
+)
+def test_a_run_that_cannot_be_right_commits_nothing(lake, landing, spoil, message):
+    landed(landing, "reviews", "2024-01-01", "r.json", review_2023())
+    spoil(landing)
+    before = versions(lake)
+    with pytest.raises(UserError, match=message):
+        ingest(lake, landing, TUESDAY, 0.01)
+    assert versions(lake) == before
+    assert sealed_files(lake.root) == set()
+
+
+@pytest.mark.skipif(not REAL.exists(), reason=f"needs the real files in {REAL}")
+def test_real_reviews_and_metadata_lose_no_line(lake, landing):
+    names = ("All_Beauty_5.json.gz", "meta_Magazine_Subscriptions.json.gz")
+    replay([REAL / name for name in names], "amazon-2018", landing, date(2018, 4, 9))
+    ingest(lake, landing, date(2018, 4, 12), 0.01)
+    with delta.connect(lake.root, TABLES) as connection:
+        counts = "sum(lines_read), sum(accepted), sum(rejected), sum(duplicates)"
+        found = connection.sql(f"select kind, {counts} from arrivals group by kind order by kind").fetchall()
+        keys = connection.sql(
+            "select count(*), count(distinct (arrived_on, user_id, item_id, reviewed_at)) from reviews"
+        )
+        assert keys.fetchall() == [(4002, 4002)]
+    assert found == [("items", 3385, 2320, 0, 1065), ("reviews", 5050, 4002, 0, 1048)]
+    with gzip.open(REAL / names[0]) as dump:
+        assert len(dump.readlines()) == 5269

@@ -1,0 +1,138 @@
+import gzip
+import hashlib
+from datetime import UTC, datetime
+
+import pytest
+
+from recpipe.arriving import arriving_files
+from recpipe.landing import replay
+from recpipe.sources.lines import MAX_LINE
+from recpipe.sources.replay import origin_file
+from recpipe.sources.spark_reader import files_frame, read_landed
+from recpipe.tables import ITEMS, REVIEWS
+from tests.raw_lines import item_2018, item_2023, landed, review_2018, review_2023, seconds, write_lines
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY
+
+
+@pytest.fixture
+def landing(tmp_path):
+    return tmp_path / "landing"
+
+
+def read(spark, landing, table=REVIEWS, ds=WEDNESDAY):
+    files = arriving_files(landing, set(), ds).files_of(table.name)
+    return sorted(read_landed(spark, files, table).collect(), key=lambda row: (row.file, row.line_number or 0))
+
+
+def test_every_line_has_a_row_accepted_or_rejected(spark, landing):
+    bad = review_2023(user_id=None)
+    landed(landing, "reviews", "2024-01-01", "r.json", review_2023(helpful_vote=3), b"", bad, review_2023(user_id="U2"))
+    first, second, third = read(spark, landing)
+    assert [row.line_number for row in (first, second, third)] == [1, 3, 4]
+    assert (first.user_id, first.item_id, first.rating, first.title, first.text) == ("U1", "I1", 5.0, "Fine", "Good.")
+    assert (first.vote, first.verified, first.reason, first.notes) == (3, True, None, [])
+    assert first.reviewed_at.replace(tzinfo=UTC) == datetime(2024, 1, 1, tzinfo=UTC)
+    assert (first.arrived_on, first.kind, first.origin, first.origin_line) == (MONDAY, "reviews", "r.json", 1)
+    assert (second.reason, second.line_hash) == ("missing_user", hashlib.sha256(bad).hexdigest())
+    assert second.user_id is second.item_id is second.rating is second.reviewed_at is second.notes is None
+
+
+def test_items_of_both_formats_are_read_side_by_side(spark, landing):
+    landed(landing, "items", "2024-01-01", "a.json", item_2018(imageURL=["http://x/1.jpg"]))
+    landed(landing, "items", "2024-01-02", "b.json.gz", item_2023(parent_asin="I2", price="x"), zipped=True)
+    first, second = read(spark, landing, ITEMS)
+    assert (first.item_id, first.categories, first.price, first.image_url) == (
+        "I1",
+        ["Kitchen", "Cups"],
+        12.99,
+        "http://x/1.jpg",
+    )
+    assert (second.item_id, second.arrived_on, second.price, second.notes) == (
+        "I2",
+        TUESDAY,
+        None,
+        ["unreadable_price"],
+    )
+
+
+def test_a_line_of_a_cut_file_knows_its_place_in_the_dump(spark, tmp_path, landing):
+    lines = [review_2018(unixReviewTime=seconds(day)) for day in ("2024-01-02", "2024-01-01", "2024-01-02")]
+    replay([write_lines(tmp_path / "dump.json", *lines)], "amazon-2018", landing, MONDAY)
+    found = sorted((str(row.arrived_on), row.line_number, row.origin, row.origin_line) for row in read(spark, landing))
+    assert found == [
+        ("2024-01-01", 1, "dump.json", 2),
+        ("2024-01-02", 1, "dump.json", 1),
+        ("2024-01-02", 2, "dump.json", 3),
+    ]
+
+
+def test_a07_a_file_that_is_not_whole_has_a_failure_and_the_others_are_read(spark, landing):
+    path = landed(
+        landing,
+        "reviews",
+        "2024-01-01",
+        "cut.json.gz",
+        *(review_2023(user_id=f"U{n * n}") for n in range(3000)),
+        zipped=True,
+    )
+    path.write_bytes(path.read_bytes()[:-3000])
+    landed(landing, "reviews", "2024-01-02", "good.json", review_2023())
+    rows = read(spark, landing)
+    [failure] = [row.failure for row in rows if row.failure]
+    assert failure.startswith("expected a whole text or gzip file, found ")
+    assert "cut.json.gz unreadable after line" in failure
+    assert [row.user_id for row in rows if row.file == "good.json"] == ["U1"]
+
+
+def test_c01_a_file_with_mostly_the_wrong_unit_fails_as_a_whole(spark, landing):
+    wrong, right = review_2023(timestamp=seconds("2024-01-01")), review_2023()
+    landed(landing, "reviews", "2024-01-01", "mostly.json", wrong, right, wrong)
+    landed(landing, "reviews", "2024-01-01", "half.json", wrong, right)
+    failures = {row.file: row.failure for row in read(spark, landing) if row.failure}
+    assert failures.keys() == {"mostly.json"}
+    assert "expected dates in the unit of amazon-2023, found another one in 2 of 3 lines" in failures["mostly.json"]
+
+
+@pytest.mark.parametrize("numbers", [b"1\n", b"1\n2\n3\n", b"1\nx\n"])
+def test_a_companion_that_does_not_fit_is_a_failure(spark, tmp_path, landing, numbers):
+    replay([write_lines(tmp_path / "dump.json", review_2018(), review_2018())], "amazon-2018", landing, MONDAY)
+    companion = origin_file(landing / "reviews" / "arrived_on=2024-01-01" / "dump.json.gz")
+    header = gzip.decompress(companion.read_bytes()).splitlines()[0]
+    companion.write_bytes(gzip.compress(header + b"\n" + numbers))
+    assert [row.failure for row in read(spark, landing) if row.failure]
+
+
+def test_a09_files_without_lines_and_days_without_files_have_no_rows(spark, landing):
+    landed(landing, "reviews", "2024-01-01", "empty.json")
+    assert read(spark, landing) == []
+    assert read(spark, landing, ITEMS) == []
+
+
+def test_a11_and_a16_lines_that_are_too_long_or_cut_off_have_reasons_of_their_own(spark, landing):
+    path = landed(landing, "reviews", "2024-01-01", "r.json", review_2023(), b'{"text":"' + b"x" * MAX_LINE)
+    with path.open("ab") as file:
+        file.write(review_2023()[:-9])
+    rows = read(spark, landing)
+    assert [row.reason for row in rows] == [None, "line_too_long", "cut_off"]
+    assert rows[1].line_hash == hashlib.sha256(b'{"text":"' + b"x" * MAX_LINE).hexdigest()
+
+
+def test_a13_odd_text_passes_through_spark(spark, landing):
+    odd = review_2023(text="a\ud800b\0c 🙂", title="é\ud83d")
+    [row] = (landed(landing, "reviews", "2024-01-01", "r.json", odd), read(spark, landing))[1]
+    assert (row.text, row.title) == ("a\ufffdbc 🙂", "é\ufffd")
+
+
+def test_many_lines_come_in_batches_and_all_come(spark, landing):
+    landed(landing, "reviews", "2024-01-01", "r.json", *(review_2023(user_id=f"U{n}") for n in range(25_000)))
+    files = arriving_files(landing, set(), MONDAY).files
+    found = read_landed(spark, files, REVIEWS)
+    assert (found.count(), found.select("user_id").distinct().count()) == (25_000, 25_000)
+
+
+def test_files_are_rows_of_arrivals(spark, landing):
+    path = landed(landing, "reviews", "2024-01-01", "r.json", review_2023())
+    [row] = files_frame(spark, arriving_files(landing, set(), MONDAY).files).collect()
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert tuple(row) == (MONDAY, "reviews", "r.json", "amazon-2023", "r.json", sha256)
+    assert files_frame(spark, []).count() == 0
