@@ -1,25 +1,26 @@
 """
-Turns what arrived up to a day into the recommendations of that day. One run is one UTC day; it starts when the day is over.
+Turns what arrived up to a day into the recommendations of that day. One run is one UTC day, its logical date; it
+starts when the day is over, and its name carries that later moment.
 
-**The tasks.** `ingest_reviews` takes in and seals all arrivals up to the day. `build_features` writes what users and items
-looked like. `train_two_tower` trains a model when an anchor day is due (most nights there is none). `promote_model` decides
-whether that model beats popularity. `embed` and `recommend_top_k` score everyone with the newest promoted model.
-`publish` puts the result up as `recommendations_current` and updates the asset `recommendations_current`.
+**The tasks.** `ingest_reviews` takes in and seals all arrivals up to the day. `build_features` writes what users and
+items looked like. `train_two_tower` trains a model when an anchor day is due; most nights none is. `promote_model`
+decides whether that model beats popularity. `embed` and `recommend_top_k` score everyone with the newest promoted
+model. `publish` puts the result up as table `recommendations_current` and updates the asset of that name.
 
-**A run that fails changes nothing for readers:** yesterday's recommendations stay up. Its log ends with a line that starts
-with `recpipe` and says what was expected, what was found and what to do. What a user must mend is not retried; anything
-else is retried once.
+**A run that fails changes nothing for readers:** yesterday's recommendations stay up. The log of its failed task has a
+line that starts with `recpipe` and says what was expected, what was found and what to do. What a user must mend is not
+retried; anything else is, once.
 
-**Rerun a day:** clear its first failed task *and everything after it*. Clearing a good run is safe too: the same day gives
-the same rows. **Fill in past days:** `make backfill FROM=2024-01-01 TO=2024-01-07`, or *Trigger, Backfill* with reprocess
-behaviour *completed*. **Run one day by hand:** trigger with `run_date`, such as 2024-01-31.
+**Rerun a day:** clear its first failed task *and everything after it*. Clearing a good run is safe too, since the same
+day gives the same rows. **Fill in past days:** `make backfill FROM=2024-01-01 TO=2024-01-07`, or *Trigger, Backfill*
+with reprocess behaviour *All Runs*. **Run one day by hand:** trigger with `run_date`, such as 2024-01-31.
 
-**Roll back:** rerun `publish` does not go back, since an older day never replaces a newer one. Query the day you want from
-table `recommendations`, which keeps every day, until the cause is mended and the newest day is run again.
+**Roll back:** an older day never replaces a newer one here. Until the cause is mended and the newest day is run again,
+read the day you want from table `recommendations`, which keeps every day.
 
-**What it does not guard against:** a file that comes after its day was sealed is not read (`recpipe status` names it);
-input that is wrong but well-formed; a model that is better than popularity yet worse than the last one; a full disk.
-Two runs never write at once while the pool `recpipe_lake` has one slot: leave it so.
+**What it does not guard against:** a file that comes after its day was sealed is not read; input that is well-formed
+and wrong; a model that beats popularity and is worse than the one before; a full disk. Its tasks take turns with those
+of other runs because pool `recpipe_lake` has one slot: leave it so.
 """
 
 from airflow.sdk import DAG, CronDataIntervalTimetable

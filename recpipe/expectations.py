@@ -35,12 +35,11 @@ def audit(table: Table, staged: DataFrame, rows: int, first: date, last: date) -
     if quick.success and _all_evaluated(quick, expectations):
         return len(expectations)
     # Only now the values that fail are collected: each costs a pass over the frame.
-    faults = [_fault(result) for result in _validate(checked, expectations, "BASIC").results if not result.success]
+    results = _validate(checked, expectations, "BASIC").results
+    faults = [_fault(result) for result in results if not result.success or _exception(result)]
+    faults = faults or [f"expected {len(expectations)} results, found {len(quick.results)}"]
     days = first.isoformat() if first == last else f"{first} to {last}"
-    raise UserError(
-        f"table {table.name}, {days}: the audit failed and nothing was written: "
-        f"{'; '.join(faults) or f'expected {len(expectations)} results, found {len(quick.results)}'}"
-    )
+    raise UserError(f"table {table.name}, {days}: the audit failed, nothing was written: {'; '.join(faults)}")
 
 
 def expectations_of(table: Table, rows: int, first: date, last: date) -> Iterator[Expectation]:

@@ -66,12 +66,13 @@ def spark_session(settings: Settings) -> Iterator[SparkSession]:
     for name, value in spark_conf(settings.spark).items():
         builder = builder.config(name, value)
     hashes = {"code_hash": code_hash(), "settings_hash": settings.result_hash()}
-    spark = builder.config(_METADATA, json.dumps(hashes)).getOrCreate()
-    try:
-        with readable_errors():
+    builder = builder.config(_METADATA, json.dumps(hashes)).config("spark.sql.pyspark.jvmStacktrace.enabled", "true")
+    with readable_errors():
+        spark = builder.getOrCreate()
+        try:
             yield spark
-    finally:
-        spark.stop()
+        finally:
+            spark.stop()
 
 
 def _prepare_process() -> None:
@@ -100,7 +101,7 @@ def require_java() -> None:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turn what Spark raises into one line where a user can mend it, and shorten the rest to the causes' messages."""
+    """Turn what Spark raises into one line where a user can mend it, and cut the JVM's stack from the rest."""
     try:
         yield
     except (PySparkException, Py4JError) as error:
@@ -108,17 +109,21 @@ def readable_errors() -> Iterator[None]:
         if raised := re.search(r"recpipe\.errors\.UserError: (.+)", text):
             raise UserError(raised[1].strip()) from None
         if "No space left on device" in text:
-            raise OSError(errno.ENOSPC, "no space left on the disk; free some and run the job again") from None
-        if denied := re.search(r"(?:AccessDeniedException: |Permission denied: ?|FileNotFoundException: )(.+)", text):
-            raise PermissionError(errno.EACCES, f"expected a file that may be read and written: {denied[1]}") from None
+            raise OSError(errno.ENOSPC, "expected room on the disk, found none; free some and run again") from None
+        if denied := re.search(r"(?:AccessDeniedException: |FileNotFoundException: |Permission denied: ?)(.+)", text):
+            raise UserError(
+                f"expected files that may be read and written, found {denied[1]}; mend the rights"
+            ) from None
         if "OutOfMemoryError" in text:
             raise UserError("expected the job to fit in Spark's memory; raise RECPIPE_SPARK__DRIVER_MEMORY") from None
-        raise RuntimeError(f"Spark failed: {_causes(text)}").with_traceback(error.__traceback__) from None
+        if "JAVA_GATEWAY_EXITED" in text:
+            raise UserError("expected Java to start, found it ended (see above); check RECPIPE_SPARK__*") from None
+        raise RuntimeError(f"Spark failed: {_without_stack(text)}").with_traceback(error.__traceback__) from None
 
 
-def _causes(text: str) -> str:
-    kept = [line for line in text.splitlines() if line.strip() and not re.match(r"\s+(at |\.\.\. \d+ more)", line)]
-    return "\n".join(kept[:20])
+def _without_stack(text: str) -> str:
+    lines = (line for line in text.splitlines() if not re.match(r"\s*$|\s+(at |\.\.\. \d+ more)|JVM stack", line))
+    return "\n".join(list(dict.fromkeys(lines))[:20])
 
 
 @dataclass(frozen=True)

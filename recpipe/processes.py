@@ -81,7 +81,12 @@ def members(leaders: Sequence[Process], mark: str | None = None) -> list[Process
 
 def _leads(leader: Process, stat: _Stat, command: bytes) -> bool:
     """Whether ``leader`` opened the session. When it is gone, its number may have gone to a stranger's session."""
-    return stat.session == leader.pid and (is_alive(leader) or b"airflow" in command)
+    if stat.session != leader.pid:
+        return False
+    try:
+        return _stat(leader.pid).started == leader.started
+    except (FileNotFoundError, ProcessLookupError):
+        return b"airflow" in command
 
 
 def end(find: Callable[[], list[Process]], number: signal.Signals, seconds: float) -> list[Process]:

@@ -19,11 +19,11 @@ TESTS = Path(__file__).parent
 ELSEWHERE = {
     "spark": ("transforms", "test_lake.py", "test_expectations.py"),
     "train": ("model", "evaluation"),
-    "airflow": ("dags", "test_orchestration.py"),
+    "airflow": ("dags",),
 }
 BY_HAND = ("benchmarks",)
 HERE = Path(sys.prefix).name if Path(sys.prefix).name in ELSEWHERE else "reader"
-pytest_plugins = ["spark_fixtures"] if HERE == "spark" else []
+pytest_plugins = ["tests.spark_fixtures"] if HERE == "spark" else []
 
 
 def environment_of(path: Path) -> str:

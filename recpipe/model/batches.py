@@ -55,9 +55,7 @@ class TrainingFiles:
         added = pa.table(table.get_add_actions(flatten=True)).to_pylist()
         ours = [file for file in added if (file["partition.ds"], file["partition.until"]) == (anchor, until)]
         if any(file["num_records"] is None for file in ours):
-            raise RowsLostError(
-                f"expected row counts in the log of training_examples, found files without any"
-            )
+            raise RowsLostError("expected row counts in the log of training_examples, found files without any")
         folder = Path(delta.table_uri(root, TRAINING_EXAMPLES)).absolute()
         paths = sorted(f"{folder}/{unquote(file['path'])}" for file in ours)
         return cls(tuple(paths), sum(file["num_records"] for file in ours), table.version())

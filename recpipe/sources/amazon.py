@@ -189,7 +189,7 @@ def _time(fields: Fields, format_: str) -> int:
     found = values.number(value)
     if found is None:
         raise RejectError("missing_date" if value is None else "bad_date")
-    return int(found * _MICROSECONDS[format_])
+    return int(found) * _MICROSECONDS[format_]
 
 
 def _midnight(review_time: Any) -> int:

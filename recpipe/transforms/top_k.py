@@ -140,8 +140,8 @@ def best_unseen(users: np.ndarray, seen: list[np.ndarray], items: Catalogue, k: 
     if users.shape[1] != size:
         raise UserError(f"expected users' vectors of the items' length {size}, found {users.shape[1]}; run embed again")
     # Twice the bound on the error of a single-precision dot product, and on that of rounding.
-    longest = np.linalg.norm(items.vectors, axis=1).max()
-    margins = 2 * size * np.finfo(np.float32).eps * longest * np.linalg.norm(users, axis=1) + 10.0**-DECIMALS
+    longest = _norms(items.vectors).max()
+    margins = 2 * size * np.finfo(np.float32).eps * longest * _norms(users) + 10.0**-DECIMALS
     found: dict[int, Best] = {}
     width = min(4 * k, count)
     while missing := [row for row in range(len(users)) if row not in found]:
@@ -157,6 +157,10 @@ def best_unseen(users: np.ndarray, seen: list[np.ndarray], items: Catalogue, k: 
                     found[row] = _ranked(users[row], candidates[unseen & (near >= floor)], items, k)
         width = min(4 * width, count)
     return [found[row] for row in range(len(users))]
+
+
+def _norms(vectors: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
 
 
 def _ranked(user: np.ndarray, candidates: np.ndarray, items: Catalogue, k: int) -> Best:

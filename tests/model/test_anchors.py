@@ -55,9 +55,9 @@ def test_an_anchor_without_a_new_interaction_is_skipped(shop):
 
 
 def test_a_full_history_shows_a_new_interaction_too(shop):
-    full = [Interaction("a", 1, number) for number in range(6)] + [Interaction("a", 1, 6) for _ in range(20)]
+    full = [Interaction("a", number, number // 4) for number in range(28)]
     shop.anchor(full, anchor=7, cut=4)
-    shop.anchor([*full, Interaction("a", 1, 8)], anchor=14, cut=4)
+    shop.anchor([*full, Interaction("a", 28, 8)], anchor=14, cut=4)
     assert skip_reason(shop.root, day(14)) is None
 
 

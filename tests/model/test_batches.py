@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from recpipe.model.batches import RowsLostError, TrainingFiles
-from tests.model.conftest import HISTORY_LENGTH, Interaction, day, planted_chains
+from tests.model.conftest import HISTORY_LENGTH, Interaction, Shop, day, planted_chains
 
 
 def test_every_row_of_one_cut_is_read_once_in_the_order_of_its_key(shop):
@@ -42,13 +42,11 @@ def test_f01_a_row_too_few_stops_the_run(shop):
     shop.anchor(planted_chains(users=50, items=60, days=30), anchor=29, cut=20)
     files = TrainingFiles.of(shop.root, day(29), day(29))
     more = TrainingFiles(files.files, files.rows + 1, files.version)
-    with pytest.raises(RowsLostError, match="expected 51 training examples .* gave 50"):
+    with pytest.raises(RowsLostError, match=r"expected 51 training examples .* gave 50"):
         more.read()
 
 
 def test_a_folder_with_a_space_is_read(tmp_path):
-    from tests.model.conftest import Shop
-
     shop = Shop(tmp_path / "my lake")
     shop.anchor([Interaction("u", 5, 0)], anchor=4, cut=1)
     assert len(TrainingFiles.of(shop.root, day(4), day(4)).read()) == 1

@@ -68,7 +68,7 @@ def test_a_champion_is_loaded_by_its_version_and_shown(registry):
 
 
 def test_an_unknown_version_is_refused(registry):
-    with pytest.raises(UserError, match="expected model 2024-01-10-000000000000 in .*, found none"):
+    with pytest.raises(UserError, match=r"expected model 2024-01-10-000000000000 in .*, found none"):
         registry.load("2024-01-10-000000000000")
 
 

@@ -4,6 +4,7 @@ from datetime import date
 import pytest
 
 from recpipe.errors import UserError
+from recpipe.sources import values
 from recpipe.sources.amazon import Dialect, detect, parse, reviewed_on
 from recpipe.sources.records import Item, Reject, Review
 from tests.raw_lines import item_2018, item_2023, review_2018, review_2023, seconds
@@ -116,6 +117,14 @@ def test_a_line_that_is_no_json_object_is_rejected(line, why):
         assert reason(line, dialect) == why
 
 
+def test_a_line_that_no_one_thought_of_is_rejected_too(monkeypatch):
+    def surprised(_):
+        raise OverflowError("too much")
+
+    monkeypatch.setattr(values, "plain", surprised)
+    assert reason(review_2018(), REVIEWS_2018) == "unreadable_overflowerror"
+
+
 def test_a12_deep_nesting_is_rejected():
     line = b'{"asin":"1","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
     assert reason(line, ITEMS_2018) == "nested_too_deeply"
@@ -204,7 +213,7 @@ def test_c01_the_other_unit_is_rejected_and_told():
         (-1, "reviewed_before_1995"),
         (seconds("2024-03-02"), "reviewed_after_arrival"),
         (10**400, "reviewed_after_arrival"),
-        (1e300, "reviewed_after_arrival"),
+        (1e308, "reviewed_after_arrival"),
         (float("nan"), "bad_date"),
         ("yesterday", "bad_date"),
         (True, "bad_date"),
@@ -232,7 +241,7 @@ def test_the_day_of_a_review_is_its_utc_day():
     late = review_2023(timestamp=(seconds("2024-01-02") - 1) * 1000)
     assert reviewed_on(late, REVIEWS_2023) == date(2024, 1, 1)
     assert reviewed_on(item_2018(), ITEMS_2018) is None
-    for at in (None, "soon", 1400000000000, -1, 1e300):
+    for at in (None, "soon", 1400000000000, -1, 1e308, -1e308):
         assert reviewed_on(review_2018(unixReviewTime=at, reviewTime=None), REVIEWS_2018) is None
     assert reviewed_on(b"{", REVIEWS_2018) is None
 

@@ -97,6 +97,7 @@ def test_equal_dumps_give_equal_bytes(tmp_path):
     assert len(files) == 4
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+        assert (tmp_path / "one" / file).read_bytes()[4:8] == bytes(4)  # gzip's place for the time of writing
 
 
 def test_a11_a_line_that_is_too_long_arrives_first_and_whole(tmp_path):

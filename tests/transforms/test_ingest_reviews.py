@@ -15,8 +15,9 @@ from recpipe.landing import replay
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.tables import ARRIVALS, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
 from tests.raw_lines import item_2023, landed, review_2023, seconds
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival
 
+DAYS = (MONDAY, TUESDAY, WEDNESDAY)
 TABLES = (ARRIVALS, REVIEWS, ITEMS, REJECTED_ROWS, ITEM_INDEX)
 REAL = CHECKOUT.parent / "shared" / "data" / "amazon2018_raw"
 
@@ -52,13 +53,18 @@ def three_days(landing):
     landed(landing, "reviews", "2024-01-03", "r.json", late, edited, bad, new)
 
 
-@pytest.fixture
-def taken_in(lake, landing):
-    three_days(landing)
-    return ingest(lake, landing, WEDNESDAY)
+@pytest.fixture(scope="module")
+def one_run(spark, tmp_path_factory):
+    """Three days taken in by one run: the landing folder, the lake and the result."""
+    home = tmp_path_factory.mktemp("one_run")
+    delta.create_tables(home / "lake")
+    three_days(home / "landing")
+    lake = Lake(spark, home / "lake")
+    return home / "landing", lake, ingest(lake, home / "landing", WEDNESDAY)
 
 
-def test_a_run_takes_in_every_day_that_is_not_sealed(lake, taken_in):
+def test_a_run_takes_in_every_day_that_is_not_sealed(one_run):
+    _, lake, result = one_run
     found = rows(lake)
     assert [row[:1] + row[1:3] + row[6:] for row in found["arrivals"]] == [
         (MONDAY, "items", "i.json", 2, 2, 0, 0),
@@ -82,20 +88,18 @@ def test_a_run_takes_in_every_day_that_is_not_sealed(lake, taken_in):
         (2, "I9", MONDAY),
         (3, "I1", WEDNESDAY),
     ]
-    assert taken_in.message == (
+    assert result.message == (
         "took in 2024-01-01 to 2024-01-03: 9 lines of 3 files = 7 accepted + 1 rejected + 1 duplicates; rejected: "
         "1 bad_rating; left empty or replaced: 1 unreadable_price; nothing arrived on 2024-01-02"
     )
-    assert taken_in.rows_in == {"landing": 9}
-    assert taken_in.rows_out == {"reviews": 5, "items": 2, "rejected_rows": 1, "item_index": 4, "arrivals": 4}
-    assert taken_in.versions == versions(lake)
+    assert result.rows_in == {"landing": 9}
+    assert result.rows_out == {"reviews": 5, "items": 2, "rejected_rows": 1, "item_index": 4, "arrivals": 4}
+    assert result.versions == versions(lake)
 
 
-@pytest.mark.usefixtures("taken_in")
-def test_day_by_day_gives_the_rows_of_one_run_also_after_a_crash(lake, landing, monkeypatch):
-    other = Lake(lake.spark, lake.root.with_name("day by day"))
-    delta.create_tables(other.root)
-    ingest(other, landing, MONDAY)
+def test_day_by_day_gives_the_rows_of_one_run_also_after_a_crash(one_run, lake, monkeypatch):
+    landing, at_once, _ = one_run
+    ingest(lake, landing, MONDAY)
     whole = Lake.overwrite_days
 
     def killed(self, table, *arguments):
@@ -105,26 +109,23 @@ def test_day_by_day_gives_the_rows_of_one_run_also_after_a_crash(lake, landing, 
 
     monkeypatch.setattr(Lake, "overwrite_days", killed)
     with pytest.raises(KeyboardInterrupt):
-        ingest(other, landing, WEDNESDAY)
-    assert len(rows(other)["item_index"]) == 4  # Wednesday's number was given, but the day is not sealed
+        ingest(lake, landing, WEDNESDAY)
+    assert len(rows(lake)["item_index"]) == 4  # Wednesday's number was given, but the day is not sealed
     monkeypatch.undo()
-    ingest(other, landing, TUESDAY)
-    ingest(other, landing, WEDNESDAY)
-    assert rows(other) == rows(lake)
+    ingest(lake, landing, TUESDAY)
+    ingest(lake, landing, WEDNESDAY)
+    assert rows(lake) == rows(at_once)
 
 
-@pytest.mark.usefixtures("taken_in")
-def test_a_file_that_shows_up_in_a_sealed_day_is_not_read_and_named(lake, landing, tmp_path):
-    before = versions(lake)
-    landed(landing, "reviews", "2024-01-02", "late.json", review_2023(user_id="U9"))
-    settings = Settings(home=tmp_path)
-    for ds in (MONDAY, TUESDAY, WEDNESDAY):
-        result = ingest_reviews.main(ds, settings)
-        assert result.message == (
+def test_a_file_that_shows_up_in_a_sealed_day_is_not_read_and_named(tmp_path):
+    delta.create_tables(tmp_path / "lake")
+    delta.append(tmp_path / "lake", ARRIVALS, [arrival(arrived_on=day, kind="none", file="") for day in DAYS])
+    landed(tmp_path / "landing", "reviews", "2024-01-02", "late.json", review_2023(user_id="U9"))
+    for ds in DAYS:
+        assert ingest_reviews.main(ds, Settings(home=tmp_path)).message == (
             f"{ds} is sealed already, nothing to do; not read, since their day was sealed before they showed up: "
             "reviews/arrived_on=2024-01-02/late.json"
         )
-    assert versions(lake) == before
 
 
 def cut_gzip(landing):

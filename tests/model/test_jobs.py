@@ -1,0 +1,249 @@
+"""The three jobs of the train environment on a small shop, in the order of the night."""
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from recpipe import delta
+from recpipe.errors import UserError
+from recpipe.model import batches, candidates
+from recpipe.model.promotion import Verdict, record
+from recpipe.settings import CHECKOUT
+from recpipe.tables import ITEM_EMBEDDINGS, METRICS, TABLES, USER_EMBEDDINGS
+from tests.model.conftest import Interaction, day, planted_chains
+
+
+def job(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, CHECKOUT / "jobs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+train_two_tower, promote_model, embed = (job(name) for name in ("train_two_tower", "promote_model", "embed"))
+
+
+def rows(shop, query: str) -> list[tuple]:
+    with delta.connect(shop.root, TABLES) as lake:
+        return lake.execute(query).fetchall()
+
+
+def taste(users: int = 300) -> list[Interaction]:
+    return planted_chains(users=users, items=60, days=30)
+
+
+def noise(users: int) -> list[Interaction]:
+    """Shoppers who all want one of a few items, and nothing follows from anything."""
+    draw = np.random.default_rng(5)
+    found = []
+    for user in range(users):
+        wanted = draw.choice(40, size=4, replace=False, p=[0.2] * 4 + [0.2 / 36] * 36)
+        found += [
+            Interaction(f"u{user:04}", int(item), int(when)) for item, when in zip(wanted, (3, 8, 15, 28), strict=True)
+        ]
+    return found
+
+
+def test_a_planted_taste_makes_a_champion_that_gives_every_user_a_vector(shop, settings):
+    shop.number_items(60)
+    shop.anchor(taste(), anchor=29, cut=25)
+    shop.features([*taste(), Interaction("stranger to the model", 99, 29)], ds=30)
+
+    trained = train_two_tower.main(day(29), settings())
+    assert trained.rows_in["training_examples"] > 0
+    assert "was trained before" in train_two_tower.main(day(29), settings()).message
+
+    decided = promote_model.main(day(29), settings())
+    [(verdict, version, effective)] = rows(shop, "select verdict, model_version, effective_from from model_verdicts")
+    assert (verdict, effective) == ("promoted", day(29))
+    assert "promoted" in decided.message
+
+    figures = dict(rows(shop, "select model, value from metrics where metric = 'ndcg_at_10'"))
+    assert set(figures) == {"two_tower", "popular_all_time", "popular_recent"}
+    assert figures["two_tower"] > 3 * max(figures["popular_all_time"], figures["popular_recent"])
+
+    written = embed.main(day(30), settings())
+    assert written.rows_out == {"item_embeddings": 60, "user_embeddings": 300}
+    assert rows(shop, "select distinct ds, model_version, len(embedding) from user_embeddings") == [
+        (day(30), version, 17)
+    ]
+    assert rows(shop, "select min(item_id), count(*) from item_embeddings where item_id[2:]::int = item_index") == [
+        ("i00000", 60)
+    ]
+    following = """
+        select avg((list_dot_product(u.embedding, i.embedding) > 2)::int) from user_embeddings u
+        join user_features f using (ds, user_id)
+        join item_embeddings i on i.item_index = f.history[-1] // 10 * 10 + (f.history[-1] + 1) % 10
+        where len(f.history) < 10"""
+    assert rows(shop, following)[0][0] > 0.9
+
+
+def test_the_same_rows_in_another_place_give_the_same_models(shop, settings, tmp_path):
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    shutil.copytree(tmp_path / "home", tmp_path / "elsewhere")
+    found = []
+    for home in ("home", "elsewhere"):
+        here = settings(epochs=4).model_copy(update={"home": tmp_path / home})
+        train_two_tower.main(day(29), here)
+        promote_model.main(day(29), here)
+        with delta.connect(here.lake, TABLES) as lake:
+            found.append(lake.execute("select * from metrics order by all").fetchall())
+            found.append(lake.execute("select * from model_verdicts").fetchall())
+    assert len(found[0]) == 17
+    assert found[:2] == found[2:]
+
+
+def test_a_model_no_better_than_popularity_is_rejected(shop, settings):
+    shop.number_items(40)
+    shop.anchor(noise(60), anchor=29, cut=20)
+    train_two_tower.main(day(29), settings(epochs=1))
+    promote_model.main(day(29), settings(epochs=1))
+    [(verdict, reason, version)] = rows(shop, "select verdict, reason, model_version from model_verdicts")
+    assert (verdict, version) == ("rejected", None)
+    assert "is not above the" in reason
+    assert rows(shop, "select count(*) from metrics where metric = 'recall_at_10'") == [(3,)]
+    assert "no model was promoted" in embed.main(day(29), settings()).message
+
+
+def test_d15_targets_and_users_unknown_at_the_cut_are_reported_apart(shop, settings):
+    shop.number_items(60)
+    late = [Interaction(f"u{user:04}", 59 if user < 20 else 58, 29) for user in range(30)]
+    shop.anchor([one for one in taste(100) if one.item < 50] + late + [Interaction("new", 3, 29)], anchor=29, cut=28)
+    train_two_tower.main(day(29), settings(epochs=1))
+    promote_model.main(day(29), settings(epochs=1))
+    figures = {
+        (model, metric): (value, users)
+        for model, metric, value, users in rows(shop, "select model, metric, value, users from metrics")
+    }
+    share, users = figures["two_tower", "unknown_target_share"]
+    assert 0.5 < share < 1
+    known_share, everyone = figures["two_tower", "known_user_share"]
+    assert known_share == pytest.approx(users / everyone)
+    assert users < everyone
+    assert all(value <= 1 - share + 1e-9 for (_, metric), (value, _) in figures.items() if metric == "recall_at_10")
+
+
+def test_an_anchor_without_news_is_skipped_untrained(shop, settings):
+    shop.number_items(60)
+    for anchor in (29, 36):
+        shop.anchor(taste(100), anchor=anchor, cut=25)
+    train_two_tower.main(day(36), settings(epochs=1))
+    promote_model.main(day(36), settings(epochs=1))
+    assert rows(shop, "select ds, verdict from model_verdicts where verdict = 'skipped'") == [(day(36), "skipped")]
+    assert rows(shop, "select count(*) from metrics where ds = date '2024-02-06'") == [(0,)]
+
+
+def test_a_candidate_of_other_rows_or_settings_is_not_taken(shop, settings):
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    train_two_tower.main(day(29), settings(epochs=1))
+    with pytest.raises(UserError, match="expected a candidate of anchor day 2024-01-30 trained with these settings"):
+        promote_model.main(day(29), settings(epochs=2))
+    shop.anchor(taste(90), anchor=29, cut=25)
+    with pytest.raises(UserError, match="expected a candidate"):
+        promote_model.main(day(29), settings(epochs=1))
+    assert rows(shop, "select count(*) from model_verdicts") == [(0,)]
+
+
+def test_a_verdict_is_never_changed(shop, settings):
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    train_two_tower.main(day(29), settings(epochs=1))
+    promote_model.main(day(29), settings(epochs=1))
+    before = rows(shop, "select * from model_verdicts"), rows(shop, "select * from metrics order by all")
+
+    assert record(settings(), day(29), Verdict("failed", "late")) == {}
+    assert "nothing to decide" in promote_model.main(day(29), settings(epochs=1)).message
+    assert before == (rows(shop, "select * from model_verdicts"), rows(shop, "select * from metrics order by all"))
+
+
+def test_an_anchor_whose_training_breaks_again_and_again_is_given_up(shop, settings, monkeypatch):
+    def breaks(*_):
+        raise UserError("expected a finite loss, found nan")
+
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    monkeypatch.setattr(candidates, "train", breaks)
+    for _ in range(candidates.ATTEMPTS):
+        with pytest.raises(UserError, match="finite loss"):
+            train_two_tower.main(day(29), settings())
+    assert "broke 3 times" in train_two_tower.main(day(29), settings()).message
+    with pytest.raises(UserError, match="failed: its training broke 3 times; later nights use the champion"):
+        promote_model.main(day(29), settings())
+    assert rows(shop, "select verdict from model_verdicts") == [("failed",)]
+    assert "nothing to decide" in promote_model.main(day(29), settings()).message
+    assert "no model was promoted" in embed.main(day(29), settings()).message
+
+
+def test_f01_lost_rows_stop_the_training_and_leave_no_candidate(shop, settings, monkeypatch):
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    whole = batches.TrainingFiles._chunks
+    monkeypatch.setattr(
+        batches.TrainingFiles, "_chunks", lambda self: (c._replace(length=c.length[1:]) for c in whole(self))
+    )
+    with pytest.raises(batches.RowsLostError):
+        train_two_tower.main(day(29), settings(epochs=1))
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="expected a candidate"):
+        promote_model.main(day(29), settings(epochs=1))
+
+
+def test_without_a_model_a_day_is_cleared(shop, settings):
+    vector = {"ds": day(5), "embedding": [1.0], "model_version": "old"}
+    delta.overwrite_partition(shop.root, USER_EMBEDDINGS, [vector | {"user_id": "u"}], day(5))
+    delta.overwrite_partition(shop.root, ITEM_EMBEDDINGS, [vector | {"item_id": "i", "item_index": 0}], day(5))
+    result = embed.main(day(5), settings())
+    assert "no model was promoted up to 2024-01-06" in result.message
+    assert rows(shop, "select count(*) from user_embeddings union all select count(*) from item_embeddings") == [
+        (0,),
+        (0,),
+    ]
+
+
+def test_d03_a_model_of_another_lake_writes_nothing(shop, settings):
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    shop.features(taste(100), ds=29)
+    train_two_tower.main(day(29), settings(epochs=3))
+    promote_model.main(day(29), settings(epochs=3))
+    assert rows(shop, "select verdict from model_verdicts") == [("promoted",)]
+    shop.number_items(61)
+    with pytest.raises(UserError, match="the model belongs to another lake"):
+        embed.main(day(29), settings())
+    assert rows(shop, "select count(*) from user_embeddings") == [(0,)]
+
+
+@pytest.mark.parametrize("name", ["train_two_tower", "promote_model", "embed"])
+def test_a_night_with_nothing_to_do_imports_neither_torch_nor_mlflow(shop, settings, name):
+    code = (
+        "import sys, runpy; sys.argv = sys.argv[1:]\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "finally: print({'torch', 'mlflow', 'petastorm', 'pyspark'} & set(sys.modules))\n"
+    )
+    command = [sys.executable, "-c", code, str(CHECKOUT / "jobs" / f"{name}.py"), "--ds", "2024-01-30"]
+    environment = {"RECPIPE_HOME": str(Path(shop.root).parent), "PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=60)
+    result, imported = ended.stdout.splitlines()
+    assert json.loads(result)["job"] == name
+    assert imported == "set()"
+    assert rows(shop, f"select job, status from runs where ds = date '{date(2024, 1, 30)}'") == [(name, "success")]
+
+
+def test_metrics_are_written_for_their_own_anchor_only(shop, settings):
+    row = {"ds": day(1), "model": "two_tower", "model_version": "v", "metric": "m", "value": 0.5, "users": 1}
+    delta.overwrite_partition(shop.root, METRICS, [row], day(1))
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    train_two_tower.main(day(29), settings(epochs=1))
+    promote_model.main(day(29), settings(epochs=1))
+    assert rows(shop, "select ds, count(*) from metrics group by ds order by ds") == [(day(1), 1), (day(29), 17)]

@@ -1,0 +1,75 @@
+from datetime import date
+
+import pytest
+
+from recpipe import delta
+from recpipe.anchors import anchor_days, cut_day, require_known, without_examples
+from recpipe.errors import UserError
+from recpipe.tables import ARRIVALS, MODEL_VERDICTS, TRAINING_EXAMPLES
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, verdict
+
+
+@pytest.fixture
+def root(tmp_path):
+    delta.create_tables(tmp_path)
+    return tmp_path
+
+
+def seal(root, *rows):
+    delta.replace(root, ARRIVALS, list(rows))
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "cut"),
+    [
+        ({MONDAY: 8, TUESDAY: 1, WEDNESDAY: 1}, 0.1, TUESDAY),
+        ({MONDAY: 8, TUESDAY: 1, WEDNESDAY: 1}, 0.11, MONDAY),
+        ({MONDAY: 5, WEDNESDAY: 5}, 0.1, TUESDAY),  # the latest such day, though nothing happened on it
+        ({WEDNESDAY: 1, MONDAY: 9}, 0.1, TUESDAY),
+        ({MONDAY: 1, TUESDAY: 99}, 0.1, MONDAY),
+        ({MONDAY: 10}, 0.1, None),
+        ({MONDAY: 1, TUESDAY: 1}, 0.6, None),
+        ({}, 0.1, None),
+    ],
+)
+def test_the_cut_is_the_latest_day_with_enough_interactions_after_it(counts, share, cut):
+    assert cut_day(counts, share) == cut
+
+
+def test_anchor_days_start_at_the_first_arrival_and_end_by_ds():
+    days = anchor_days(date(2024, 1, 1), date(2024, 1, 15), every_days=7)
+    assert days == [date(2024, 1, 1), date(2024, 1, 8), date(2024, 1, 15)]
+    assert anchor_days(MONDAY, MONDAY, 7) == [MONDAY]
+
+
+def test_an_anchor_with_examples_or_a_verdict_needs_none(root):
+    example = {"ds": MONDAY, "until": MONDAY, "items": [1], "days": [1], "length": 1, "shuffle_key": 1}
+    delta.overwrite_partition(root, TRAINING_EXAMPLES, [example], MONDAY)
+    delta.append(root, MODEL_VERDICTS, [verdict(ds=TUESDAY)])
+    assert without_examples(root, [MONDAY, TUESDAY, WEDNESDAY]) == [WEDNESDAY]
+
+
+def test_known_is_what_arrived_up_to_ds(root):
+    items = arrival(kind="items", accepted=3, lines_read=3, rejected=0, duplicates=0)
+    seal(root, arrival(), items, arrival(arrived_on=TUESDAY), arrival(arrived_on=WEDNESDAY))
+    assert require_known(root, MONDAY) == (MONDAY, 7, 10)
+    assert require_known(root, TUESDAY) == (MONDAY, 14, 7)
+
+
+def test_a_day_without_files_is_known_and_nothing_arrived_on_it(root):
+    none = dict.fromkeys(("lines_read", "accepted", "rejected", "duplicates"), 0)
+    seal(root, arrival(), arrival(arrived_on=TUESDAY, kind="none", file="", **none))
+    assert require_known(root, TUESDAY) == (MONDAY, 7, 0)
+
+
+def test_a_day_that_is_not_sealed_is_refused(root):
+    for day in (MONDAY, TUESDAY):
+        with pytest.raises(UserError, match=f"found its arrivals not sealed; run ingest_reviews for {day}"):
+            require_known(root, day)
+        seal(root, arrival())
+
+
+def test_days_without_a_review_are_refused(root):
+    seal(root, arrival(kind="items"))
+    with pytest.raises(UserError, match="expected reviews in the arrivals up to 2024-01-01, found none"):
+        require_known(root, MONDAY)

@@ -1,0 +1,272 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
+
+from recpipe import delta
+from recpipe import lake as lake_module
+from recpipe.errors import UserError
+from recpipe.lake import Lake, conform, readable_errors, require_java, spark_session
+from recpipe.settings import Settings
+from recpipe.tables import EVALUATION_EXAMPLES, REVIEWS, TRAINING_EXAMPLES, USER_FEATURES
+from tests.frames import frame
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, review
+
+DAYS = (MONDAY, TUESDAY, WEDNESDAY)
+
+
+def reviews(lake, *rows):
+    return frame(lake.spark, REVIEWS, *rows)
+
+
+def version(lake, table=REVIEWS):
+    return delta.open_table(lake.root, table).version()
+
+
+def files(lake, day=None, table=REVIEWS):
+    return delta.snapshot_files(lake.root, table, {table.day_column: day} if day else None)
+
+
+def users(lake):
+    return sorted((row.arrived_on, row.user_id) for row in lake.read(REVIEWS).collect())
+
+
+def on(day, user="U1"):
+    return review(user, "a", arrived_on=day)
+
+
+def test_e01_a_write_replaces_its_days_and_leaves_the_others_files_alone(lake):
+    lake.overwrite_days(REVIEWS, reviews(lake, *map(on, DAYS)), MONDAY, WEDNESDAY)
+    kept = files(lake, MONDAY) + files(lake, WEDNESDAY)
+    written = lake.overwrite_partition(REVIEWS, reviews(lake, on(TUESDAY, "U2"), on(TUESDAY, "U3")), TUESDAY)
+    assert written.rows == 2
+    assert users(lake) == [(MONDAY, "U1"), (TUESDAY, "U2"), (TUESDAY, "U3"), (WEDNESDAY, "U1")]
+    assert files(lake, MONDAY) + files(lake, WEDNESDAY) == kept
+
+
+def test_e03_a_write_is_one_commit_that_tells_what_made_it(lake):
+    before = version(lake)
+    written = lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
+    assert written.version == version(lake) == before + 1
+    told = json.loads(delta.open_table(lake.root, REVIEWS).history(1)[0]["userMetadata"])
+    assert told["recpipe"] == "reviews"
+    assert told["expectations_met"] > 5
+    assert len(told["code_hash"]) == len(told["settings_hash"]) == 12
+
+
+def test_a_frame_without_rows_clears_its_days_only(lake):
+    lake.overwrite_days(REVIEWS, reviews(lake, *map(on, DAYS)), MONDAY, WEDNESDAY)
+    assert lake.overwrite_days(REVIEWS, reviews(lake), MONDAY, TUESDAY).rows == 0
+    assert users(lake) == [(WEDNESDAY, "U1")]
+
+
+def test_days_of_a_range_without_rows_are_cleared(lake):
+    lake.overwrite_days(REVIEWS, reviews(lake, *map(on, DAYS)), MONDAY, WEDNESDAY)
+    lake.overwrite_days(REVIEWS, reviews(lake, on(WEDNESDAY, "U2")), MONDAY, WEDNESDAY)
+    assert users(lake) == [(WEDNESDAY, "U2")]
+
+
+def test_a_failed_audit_leaves_the_version_as_it_was(lake):
+    lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
+    before = version(lake), users(lake)
+    with pytest.raises(UserError, match="table reviews, 2024-01-01: the audit failed, nothing was written"):
+        lake.overwrite_partition(REVIEWS, reviews(lake, review("U1", "a", rating=9.0)), MONDAY)
+    with pytest.raises(UserError, match="column=arrived_on, min_value=2024-01-01, max_value=2024-01-01"):
+        lake.overwrite_partition(REVIEWS, reviews(lake, on(TUESDAY)), MONDAY)
+    assert (version(lake), users(lake)) == before
+
+
+def test_a_staged_frame_is_computed_once_and_let_go(lake):
+    calls = lake.spark.sparkContext.accumulator(0)
+
+    def count(rows):
+        for row in rows:
+            calls.add(row.num_rows)
+            yield row
+
+    schema = reviews(lake).schema
+    lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)).mapInArrow(count, schema), MONDAY)
+    assert calls.value == 1
+    assert lake.spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
+
+
+def test_e12_a_small_day_is_one_file_whatever_the_partitions(lake):
+    rows = [on(day, f"U{n:03}") for day in DAYS for n in range(40)]
+    lake.overwrite_days(REVIEWS, reviews(lake, *rows).repartition(16), MONDAY, WEDNESDAY)
+    assert [len(files(lake, day)) for day in DAYS] == [1, 1, 1]
+    [file] = files(lake, TUESDAY)
+    in_file = [row.user_id for row in lake.spark.read.parquet(file).collect()]
+    assert in_file == sorted(in_file)
+    assert len(in_file) == 40
+
+
+def test_e12_a_large_day_is_split_by_key(lake, monkeypatch):
+    monkeypatch.setattr(lake_module, "ROWS_PER_FILE", 30)
+    rows = [on(MONDAY, f"U{n:03}") for n in range(60)]
+    lake.overwrite_partition(REVIEWS, reviews(lake, *rows), MONDAY)
+    parts = sorted([row.user_id for row in lake.spark.read.parquet(file).collect()] for file in files(lake))
+    assert len(parts) == 2
+    assert sum(parts, []) == [row["user_id"] for row in rows]
+
+
+def test_training_examples_lie_in_shuffled_order_by_anchor_and_until(lake):
+    rows = [
+        {"ds": WEDNESDAY, "until": until, "items": [0, 1], "days": [1, 2], "length": 2, "shuffle_key": key}
+        for key in (5, -3, 1)
+        for until in (TUESDAY, WEDNESDAY)
+    ]
+    lake.overwrite_partition(TRAINING_EXAMPLES, frame(lake.spark, TRAINING_EXAMPLES, *rows).repartition(3), WEDNESDAY)
+    for until in (TUESDAY, WEDNESDAY):
+        [file] = delta.snapshot_files(lake.root, TRAINING_EXAMPLES, {"ds": WEDNESDAY, "until": until})
+        assert [row.shuffle_key for row in lake.spark.read.parquet(file).collect()] == [-3, 1, 5]
+
+
+def test_e11_conform_names_every_fault_with_what_was_expected(lake):
+    frame_ = reviews(lake).drop("vote").withColumns({"style": F.lit("x"), "rating": F.lit("5")})
+    with pytest.raises(UserError) as raised:
+        conform(REVIEWS, frame_)
+    for fault in ("missing vote int", "unexpected style string", "rating: expected double, found string"):
+        assert fault in str(raised.value)
+
+
+def test_conform_puts_columns_in_order(lake):
+    backwards = reviews(lake).select(*reversed(REVIEWS.column_names))
+    assert conform(REVIEWS, backwards).columns == list(REVIEWS.column_names)
+
+
+def test_arrays_with_zero_rows_and_empty_arrays_are_written(lake):
+    row = {
+        "ds": MONDAY,
+        "cut": MONDAY,
+        "user_id": "U1",
+        "items": [],
+        "days": [],
+        "length": 0,
+        "seen": [],
+        "targets": [],
+    }
+    assert lake.overwrite_partition(EVALUATION_EXAMPLES, frame(lake.spark, EVALUATION_EXAMPLES, row), MONDAY).rows == 1
+    assert lake.overwrite_partition(EVALUATION_EXAMPLES, frame(lake.spark, EVALUATION_EXAMPLES), MONDAY).rows == 0
+
+
+def test_a_commit_waits_for_the_lock_that_delta_rs_holds(lake, tmp_path):
+    held, gone = tmp_path / "held", tmp_path / "gone"
+    code = (
+        "import sys, time; from pathlib import Path; from recpipe import delta; from recpipe.tables import REVIEWS\n"
+        "with delta.table_lock(Path(sys.argv[1]), REVIEWS):\n"
+        "    Path(sys.argv[2]).touch(); time.sleep(3); Path(sys.argv[3]).touch()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(lake.root), str(held), str(gone)]) as holder:
+        while not held.exists():
+            assert holder.poll() is None
+            time.sleep(0.05)
+        lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
+        assert gone.exists()
+
+
+def test_e04_a_conflict_is_tried_again_and_not_for_ever(lake, monkeypatch):
+    from delta.exceptions import ConcurrentAppendException
+
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    save, attempts = type(lake.spark.range(1).write).save, []
+
+    def conflicted(writer, path):
+        attempts.append(path)
+        if len(attempts) < conflicts:
+            raise ConcurrentAppendException("a file was added", "")
+        save(writer, path)
+
+    monkeypatch.setattr(type(lake.spark.range(1).write), "save", conflicted)
+    conflicts = 3
+    lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
+    assert (len(attempts), users(lake)) == (3, [(MONDAY, "U1")])
+    conflicts = 100
+    with pytest.raises(ConcurrentAppendException):
+        lake.overwrite_partition(REVIEWS, reviews(lake), MONDAY)
+    assert len(attempts) == 3 + lake_module.COMMIT_ATTEMPTS
+
+
+def test_c02_another_time_zone_is_refused(spark, tmp_path):
+    spark.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+    try:
+        with pytest.raises(UserError, match="time zone to be UTC, found Asia/Tokyo"):
+            Lake(spark, tmp_path)
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+
+def test_e06_a_table_that_was_not_created_is_named(spark, tmp_path):
+    with pytest.raises(UserError, match=r"expected table reviews at .*, found none; run `recpipe init`"):
+        Lake(spark, tmp_path).read(REVIEWS)
+
+
+def java(tmp_path, monkeypatch, said):
+    """A java that says a version, at JAVA_HOME."""
+    program = tmp_path / "bin" / "java"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho '{said}' >&2\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+
+
+def test_a_missing_java_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(UserError, match=f"expected Java 17 or 21, found no {tmp_path}/bin/java; install it"):
+        require_java()
+    monkeypatch.delenv("JAVA_HOME")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    with (
+        pytest.raises(UserError, match="expected Java 17 or 21, found no java; install it"),
+        spark_session(Settings(home=tmp_path)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("said", "found"), [('openjdk version "11.0.2"', "found 11 at"), ("no libjvm.so", "found no libjvm.so at")]
+)
+def test_another_java_is_one_line(tmp_path, monkeypatch, said, found):
+    java(tmp_path, monkeypatch, said)
+    with pytest.raises(UserError, match=found):
+        require_java()
+
+
+def test_java_17_will_do(tmp_path, monkeypatch):
+    java(tmp_path, monkeypatch, 'openjdk version "17.0.15" 2025-04-15')
+    require_java()
+
+
+def test_what_a_worker_tells_the_user_arrives_as_one_line(spark):
+    def refuse(batches):
+        raise UserError("expected a, found b; do c")
+        yield from batches
+
+    with pytest.raises(UserError) as raised, readable_errors():
+        spark.range(1).mapInArrow(refuse, "id long").collect()
+    assert str(raised.value) == "expected a, found b; do c"
+
+
+def test_another_error_comes_without_the_stack_of_the_jvm(spark):
+    with pytest.raises(RuntimeError) as raised, readable_errors():
+        spark.range(1).select(F.expr("1 div (id - id)")).collect()
+    assert "DIVIDE_BY_ZERO" in str(raised.value)
+    assert "\tat " not in str(raised.value)
+
+
+def test_a_full_disk_is_one_line():
+    with pytest.raises(OSError, match="expected room on the disk, found none"), readable_errors():
+        raise PySparkException("Caused by: java.io.IOException: No space left on device")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_rights_is_one_line(lake):
+    (Path(delta.table_uri(lake.root, USER_FEATURES)) / "_delta_log").chmod(0o500)
+    with pytest.raises(UserError, match="expected files that may be read and written"), readable_errors():
+        lake.overwrite_partition(USER_FEATURES, frame(lake.spark, USER_FEATURES), MONDAY)

@@ -1,0 +1,96 @@
+"""The job build_features on a real lake, but for the start of its own Spark session."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from jobs.build_features import build_examples, build_features, main
+from recpipe import delta
+from recpipe.errors import UserError
+from recpipe.settings import Settings
+from recpipe.tables import (
+    ARRIVALS,
+    EVALUATION_EXAMPLES,
+    ITEM_FEATURES,
+    ITEM_INDEX,
+    REVIEWS,
+    TRAINING_EXAMPLES,
+    USER_FEATURES,
+)
+from tests.frames import frame
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, review
+
+MADE = (USER_FEATURES, ITEM_FEATURES, TRAINING_EXAMPLES, EVALUATION_EXAMPLES)
+
+
+def seen(user, item, day, arrived_on=None):
+    return review(
+        user, item, reviewed_at=datetime(day.year, day.month, day.day, 9, tzinfo=UTC), arrived_on=arrived_on or day
+    )
+
+
+@pytest.fixture
+def settings(lake):
+    return Settings(home=lake.root.parent, history_length=3, validation_share=0.2)
+
+
+@pytest.fixture
+def shop(lake):
+    rows = [seen("U1", "a", MONDAY), seen("U2", "b", MONDAY), seen("U1", "b", TUESDAY)]
+    late = [seen("U2", "a", MONDAY, arrived_on=WEDNESDAY), seen("U3", "c", WEDNESDAY)]
+    index = [
+        {"first_arrived_on": day, "item_id": item, "item_index": n}
+        for n, (item, day) in enumerate((("a", MONDAY), ("b", MONDAY), ("c", WEDNESDAY)))
+    ]
+    lake.overwrite_days(REVIEWS, frame(lake.spark, REVIEWS, *rows, *late), MONDAY, WEDNESDAY)
+    lake.overwrite_days(ITEM_INDEX, frame(lake.spark, ITEM_INDEX, *index), MONDAY, WEDNESDAY)
+    delta.replace(lake.root, ARRIVALS, [arrival(arrived_on=day) for day in (MONDAY, TUESDAY, WEDNESDAY)])
+    return lake
+
+
+def rows(lake, table, columns="*"):
+    with delta.connect(lake.root, [table]) as connection:
+        return connection.sql(f"select {columns} from {table.name} order by all").fetchall()
+
+
+def test_c06_a_day_knows_only_what_had_arrived(shop, settings):
+    build_features(shop, TUESDAY, settings)
+    assert rows(shop, USER_FEATURES, "user_id, history") == [("U1", [0, 1]), ("U2", [1])]
+    assert rows(shop, ITEM_FEATURES, "item_id, review_count") == [("a", 1), ("b", 2)]
+
+
+def test_c07_a_late_review_changes_only_days_from_its_arrival_on(shop, settings):
+    for day in (WEDNESDAY, TUESDAY):
+        build_features(shop, day, settings)
+    of_user = rows(shop, USER_FEATURES, "ds, len(history), user_id")
+    assert [(ds, length) for ds, length, user in of_user if user == "U2"] == [(TUESDAY, 1), (WEDNESDAY, 2)]
+
+
+def test_an_anchor_has_rows_up_to_the_cut_and_up_to_itself(shop, settings):
+    build_examples(shop, TUESDAY, settings)
+    assert rows(shop, TRAINING_EXAMPLES, "until, length") == [(MONDAY, 1), (MONDAY, 1), (TUESDAY, 1), (TUESDAY, 2)]
+    assert rows(shop, EVALUATION_EXAMPLES, "ds, cut, user_id, items, seen, targets") == [
+        (TUESDAY, MONDAY, "U1", [-1, -1, 0], [0], [1])
+    ]
+
+
+def test_an_anchor_whose_interactions_fall_on_one_day_has_no_cut_and_nobody_to_judge(shop, settings):
+    written = build_examples(shop, MONDAY, settings)
+    assert written[EVALUATION_EXAMPLES.name].rows == 0
+    assert rows(shop, TRAINING_EXAMPLES, "until, length") == [(MONDAY, 1), (MONDAY, 1)]
+
+
+def test_a_day_run_twice_is_the_same_in_rows(shop, settings):
+    def run():
+        build_features(shop, WEDNESDAY, settings)
+        build_examples(shop, WEDNESDAY, settings)
+        return {table.name: rows(shop, table) for table in MADE}
+
+    first = run()
+    assert all(first.values())
+    assert run() == first
+
+
+def test_a_day_that_is_not_taken_in_is_refused_before_spark_starts(lake, settings):
+    with pytest.raises(UserError, match="run ingest_reviews for 2024-01-03"):
+        main(WEDNESDAY, settings)

@@ -1,0 +1,62 @@
+from datetime import UTC, date, datetime
+
+from pyspark.sql import functions as F
+
+from recpipe.lake import conform
+from recpipe.tables import REVIEWS, TRAINING_EXAMPLES
+from recpipe.transforms.interactions import interactions
+from recpipe.transforms.training_examples import _with_shuffle_key, training_examples
+from tests.frames import frame, numbered
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, review
+
+DAY = {day: (day - date(1970, 1, 1)).days for day in (MONDAY, TUESDAY, WEDNESDAY)}
+
+
+def seen(user, item, day):
+    return review(user, item, reviewed_at=datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
+
+
+def examples(spark, *rows, untils=(WEDNESDAY,), history_length=2, seed=7):
+    known = interactions(frame(spark, REVIEWS, *rows), numbered(spark, *"abcdef"), seed)
+    made = training_examples(known, WEDNESDAY, untils, history_length, seed)
+    return conform(TRAINING_EXAMPLES, made).orderBy("until", "shuffle_key").collect()
+
+
+def test_a_row_is_a_users_last_items_and_their_days_padded_on_the_left(spark):
+    [row] = examples(spark, seen("U1", "b", TUESDAY), seen("U1", "a", MONDAY))
+    assert (row.items, row.days, row.length) == ([-1, 0, 1], [0, DAY[MONDAY], DAY[TUESDAY]], 2)
+    assert row.ds == WEDNESDAY
+
+
+def test_one_item_more_than_a_history_is_kept_since_the_last_is_a_target(spark):
+    rows = [seen("U1", item, day) for item, day in (("a", date(2023, 1, 1)), ("b", MONDAY), ("c", TUESDAY))]
+    [row] = examples(spark, *rows, seen("U1", "d", WEDNESDAY))
+    assert (row.items, row.length) == ([1, 2, 3], 3)
+
+
+def test_nothing_after_until_is_in_a_row(spark):
+    rows = [seen("U1", "a", MONDAY), seen("U1", "b", WEDNESDAY), seen("U2", "c", WEDNESDAY)]
+    found = examples(spark, *rows, untils=[TUESDAY, WEDNESDAY])
+    assert [(row.until, row.items) for row in found if row.until == TUESDAY] == [(TUESDAY, [-1, -1, 0])]
+    assert sorted(row.items for row in found if row.until == WEDNESDAY) == [[-1, -1, 2], [-1, 0, 1]]
+
+
+def test_b10_a_user_of_one_review_has_a_row(spark):
+    [row] = examples(spark, seen("U1", "a", MONDAY))
+    assert row.length == 1
+
+
+def test_f12_the_seed_shuffles_users_and_a_user_keeps_the_key(spark):
+    rows = [seen(f"U{n}", "abcdef"[n], MONDAY) for n in range(6)]
+    by_day = examples(spark, *rows, untils=[TUESDAY, WEDNESDAY])
+    shuffled = [row.items[-1] for row in by_day]
+    assert shuffled[:6] == shuffled[6:]
+    assert shuffled[:6] != sorted(shuffled[:6])
+    assert [row.items[-1] for row in examples(spark, *rows, seed=8)] != shuffled[:6]
+
+
+def test_users_whose_hashes_collide_have_keys_of_their_own(spark, monkeypatch):
+    monkeypatch.setattr(F, "xxhash64", lambda *columns: F.lit(5).cast("bigint"))
+    users = spark.createDataFrame([(MONDAY, "U2"), (MONDAY, "U1"), (TUESDAY, "U1")], "until date, user_id string")
+    found = {(row.until, row.user_id): row.shuffle_key for row in _with_shuffle_key(users, 7).collect()}
+    assert found == {(MONDAY, "U1"): 5, (MONDAY, "U2"): 6, (TUESDAY, "U1"): 5}
