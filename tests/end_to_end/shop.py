@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ PRIVATE = {"runs"}
 class Shop:
     home: Path
     settings: tuple[tuple[str, str], ...] = ()
+    printed: dict[str, str] = field(default_factory=dict)  # what a fixture wants its tests to see
 
     @property
     def lake(self) -> Path:

@@ -102,7 +102,7 @@ def test_a_job_never_reads_what_a_job_to_its_right_wrote(nights):
 
 def test_a_night_leaves_no_process_behind(nights):
     for shop in (nights.forward, nights.late):
-        assert members(f"RECPIPE_HOME={shop.home}", []) == []
+        assert members([], f"RECPIPE_HOME={shop.home}") == []
 
 
 def test_people_can_read_the_result(nights):

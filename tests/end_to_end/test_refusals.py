@@ -61,11 +61,11 @@ def test_a_killed_job_leaves_no_process_behind(shop):
     os.mkfifo(landing / "endless.json")  # the job waits for its first line for ever
     running = shop.start("run", "ingest_reviews", "--ds", "2024-01-01")
     mark = f"RECPIPE_HOME={shop.home}"
-    wait_until(lambda: len(members(mark, [])) > 1, 30)
+    wait_until(lambda: len(members([], mark)) > 1, 30)
     time.sleep(1)
     running.send_signal(signal.SIGTERM)
     running.communicate(timeout=20)
-    wait_until(lambda: not members(mark, []), 10)
+    wait_until(lambda: not members([], mark), 10)
 
 
 def wait_until(happened, seconds):
