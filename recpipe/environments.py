@@ -61,7 +61,8 @@ def job_file(job: str) -> Path:
 
 
 def job_command(job: str, ds: date, run_id: str) -> list[str]:
-    return [str(environment_python(JOBS[job])), str(job_file(job)), "--ds", ds.isoformat(), "--run-id", run_id]
+    file = job_file(job)
+    return [str(environment_python(JOBS[job])), str(file), "--ds", ds.isoformat(), "--run-id", run_id]
 
 
 def run_job_process(job: str, ds: date, run_id: str) -> int:

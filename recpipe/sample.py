@@ -60,6 +60,14 @@ class Planted:
     item_lines: Counter[date] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
 
+    def __str__(self) -> str:
+        days = sorted(self.review_lines)
+        faults = ", ".join(f"{count} {fault}" for fault, count in sorted(self.faults.items()))
+        return (
+            f"{self.review_lines.total():,} lines of reviews and {self.item_lines.total():,} of items, arriving "
+            f"{days[0]} to {days[-1]}; among them {faults}"
+        )
+
 
 @dataclass(frozen=True)
 class Thing:

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from datetime import date
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,14 +94,6 @@ def test_another_file_of_the_same_name_is_refused(tmp_path, landing, put):
     files = [write_lines(tmp_path / "a.json", review_2018()), write_lines(tmp_path / "r.json", review_2018(asin="I2"))]
     assert "expected no other file at" in refusal(files, "amazon-2018", landing, DAY, put=put)
     assert everything_in(landing) == before
-
-
-def test_another_file_of_the_same_size_and_time_is_another_file(tmp_path, landing):
-    for item, put in (("I1", land), ("I2", partial(refusal, put=land))):
-        file = write_lines(tmp_path / "r.json", review_2018(asin=item))
-        os.utime(file, (1, 1))
-        put([file], "amazon-2018", landing, DAY)
-        os.utime(landing / "reviews" / "arrived_on=2018-04-09" / "r.json", (1, 1))
 
 
 @pytest.mark.parametrize("put", [land, replay])

@@ -58,6 +58,11 @@ def test_ten_days_arrive_and_the_first_is_the_history(landing, planted, arrivals
     assert not any(origin_file(file.path).exists() for file in landed_files(landing))
 
 
+def test_it_says_what_was_written(planted):
+    assert str(planted).startswith(f"{planted.review_lines.total():,} lines of reviews and 980 of items, arriving")
+    assert str(planted).endswith(f"{planted.faults['late']} late, {planted.faults['twice']} twice")
+
+
 def test_bad_lines_are_as_many_as_planted_and_few(planted, arrivals):
     outcomes = [outcome for lines in arrivals.values() for outcome in lines]
     reasons = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Reject))

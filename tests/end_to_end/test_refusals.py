@@ -25,13 +25,26 @@ def shop(tmp_path):
         (["show", "ann"], "run `recpipe init`"),
         (["show"], "expected a USER or --stranger"),
         (["query", "select 1"], "run `recpipe init`"),
-        (["land", "nowhere.json", "--format", "amazon-2018", "--arrived-on", "2024-01-01"], "nowhere.json"),
         (["backfill", "--from", "2024-01-02", "--to", "2024-01-01"], "2024-01-02"),
     ],
 )
 def test_a_mistake_is_one_line(shop, arguments, told):
     assert told in shop.refused(*arguments)
-    assert not (shop.home / "landing").exists() or not list((shop.home / "landing").rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nowhere.json", "--format", "amazon-2018", "--arrived-on", "2024-01-01"], "nowhere.json"),
+        (["README.md", "--format", "amazon-2018", "--arrived-on", "2024-01-01"], "README.md"),
+        (["README.md", "--format", "netflix", "--arrived-on", "2024-01-01"], "expected a format out of amazon-2018"),
+        (["README.md", "--format", "amazon-2018"], "expected either --arrived-on DAY or --replay-from DAY"),
+    ],
+)
+def test_what_cannot_land_leaves_nothing_in_the_landing(shop, arguments, told):
+    shop.recpipe("init")
+    assert told in shop.refused("land", *arguments)
+    assert [path for path in shop.home.glob("landing/*/*/*") if path.is_file()] == []
 
 
 def test_a_night_without_anything_landed_says_how_to_land(shop):
