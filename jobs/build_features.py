@@ -61,7 +61,9 @@ def build_examples(lake: Lake, anchor: date, settings: Settings) -> dict[str, Wr
     learned = training_examples(known, anchor, sorted({cut, anchor}), settings.history_length, settings.seed)
     # Training examples come last: an anchor that has some is done.
     frames = ((EVALUATION_EXAMPLES, judged), (TRAINING_EXAMPLES, learned))
-    return {table.name: lake.overwrite_partition(table, frame, anchor) for table, frame in frames}
+    written = {table.name: lake.overwrite_partition(table, frame, anchor) for table, frame in frames}
+    known.unpersist()
+    return written
 
 
 if __name__ == "__main__":

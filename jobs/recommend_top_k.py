@@ -24,6 +24,9 @@ from recpipe.transforms.as_of import as_of, latest_reviews
 from recpipe.transforms.recommendations import recommendations, visitors
 from recpipe.transforms.top_k import Catalogue
 
+READ = (USER_FEATURES, ITEM_FEATURES, USER_EMBEDDINGS, ITEM_EMBEDDINGS)
+"""Tables of which the day's rows are read; of others, all that was known by then."""
+
 
 def main(ds: date, settings: Settings) -> JobResult:
     if ds not in delta.days(settings.lake, USER_FEATURES) & delta.days(settings.lake, ITEM_FEATURES):
@@ -34,16 +37,14 @@ def main(ds: date, settings: Settings) -> JobResult:
     model = f"model {decision.model_version}" if decision else "popularity, since no model was promoted"
     return JobResult(
         message=f"{said_of_lists(settings.lake, ds, settings.k)}, by {model}",
+        rows_in={table.name: delta.count_rows(settings.lake, table, ds) for table in READ},
         rows_out={RECOMMENDATIONS.name: written.rows},
         versions={RECOMMENDATIONS.name: written.version},
     )
 
 
 def write_lists(lake: Lake, ds: date, k: int, model_version: str | None) -> Written:
-    users, items, user_vectors, item_vectors = (
-        lake.read(table).filter(F.col("ds") == F.lit(ds))
-        for table in (USER_FEATURES, ITEM_FEATURES, USER_EMBEDDINGS, ITEM_EMBEDDINGS)
-    )
+    users, items, user_vectors, item_vectors = (lake.read(table).filter(F.col("ds") == F.lit(ds)) for table in READ)
     catalogue = Catalogue.of(items.toArrow(), item_vectors.toArrow())
     if catalogue.model_version != model_version:
         raise UserError(

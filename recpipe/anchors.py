@@ -29,9 +29,7 @@ def require_known(root: Path, ds: date) -> Known:
             {"ds": ds},
         ).fetchone()
     if not is_sealed:
-        raise UserError(
-            f"expected {ds} to be taken in, found its arrivals not sealed; run ingest_reviews for {ds}"
-        )
+        raise UserError(f"expected {ds} to be taken in, found its arrivals not sealed; run ingest_reviews for {ds}")
     if not reviews:
         raise UserError(f"expected reviews in the arrivals up to {ds}, found none; land some, or name a later day")
     return Known(first, int(reviews), int(arrived))

@@ -126,6 +126,12 @@ def days(root: Path, table: Table) -> set[date]:
     return {date.fromisoformat(part[table.day_column]) for part in open_table(root, table).partitions()}
 
 
+def count_rows(root: Path, table: Table, day: date) -> int:
+    with connect(root, [table]) as lake:
+        counted = f"select count(*) from {table.name} where {table.day_column} = $day"
+        return lake.sql(counted, params={"day": day}).fetchall()[0][0]
+
+
 @contextmanager
 def table_lock(root: Path, table: Table) -> Iterator[None]:
     """Hold the table's file lock, which both engines take around a commit on a local path (`Lake` through the JVM)."""

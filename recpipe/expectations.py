@@ -127,5 +127,6 @@ def _found(result: ExpectationValidationResult) -> str:
         return f"an error: {exception}"
     if "unexpected_count" in result.result:
         few = ", ".join(map(str, result.result.get("partial_unexpected_list", [])[:3]))
-        return f"{result.result['unexpected_count']} other rows of {result.result['element_count']}, such as {few}"
+        such = f", such as {few}" if few else ""
+        return f"{result.result['unexpected_count']} other rows of {result.result['element_count']}{such}"
     return str(result.result.get("observed_value"))

@@ -45,12 +45,12 @@ class ModelSettings(Section):
     """Share of activations dropped in training."""
     item_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Share of a history's items dropped whole in training."""
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 14
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 20
     """Most epochs; early stopping may choose fewer."""
     patience: Annotated[int, Field(ge=1, le=1000)] = 3
     """Epochs without a better validation NDCG@10 before training stops."""
-    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
-    """Users in a batch."""
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    """Users in a batch. Few, so that a small shop gets enough steps; raise it with the shop."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
     """Peak learning rate of AdamW, after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01

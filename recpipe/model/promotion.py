@@ -21,7 +21,7 @@ from recpipe.model.examples import positions, read_evaluation_users
 from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
 from recpipe.model.training import vectors
 from recpipe.settings import Settings
-from recpipe.tables import METRICS, MODEL_VERDICTS
+from recpipe.tables import EVALUATION_EXAMPLES, METRICS, MODEL_VERDICTS
 
 MODEL = "two_tower"
 
@@ -68,7 +68,8 @@ def decide_anchors(settings: Settings, anchors: Sequence[date]) -> JobResult:
             broken.append(said[-1])
     if broken:
         raise UserError("; ".join(broken) + "; later nights use the champion")
-    return JobResult("; ".join(said), rows_out={MODEL_VERDICTS.name: len(said)}, versions=versions)
+    read = sum(delta.count_rows(settings.lake, EVALUATION_EXAMPLES, anchor) for anchor in anchors)
+    return JobResult("; ".join(said), {EVALUATION_EXAMPLES.name: read}, {MODEL_VERDICTS.name: len(said)}, versions)
 
 
 def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:

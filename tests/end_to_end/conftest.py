@@ -11,7 +11,12 @@ import pytest
 from recpipe.sample import Sample, write_sample
 from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, Shop
 
-SMALL = (("RECPIPE_MODEL__EPOCHS", "8"), ("RECPIPE_MODEL__EMBEDDING_SIZE", "32"))
+SMALL = (
+    ("RECPIPE_MODEL__EPOCHS", "25"),
+    ("RECPIPE_MODEL__BATCH_SIZE", "32"),
+    ("RECPIPE_MODEL__EMBEDDING_SIZE", "32"),
+)
+"""Of 500 users a larger batch would make too few steps to learn from."""
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,11 @@ def test_a_night_without_anything_landed_says_how_to_land(shop):
 def test_a_missing_java_is_one_line(tmp_path):
     shop = Shop(tmp_path, (("JAVA_HOME", "/nowhere"),))
     shop.recpipe("init")
+    landing = shop.home / "landing" / "reviews" / "arrived_on=2024-01-01"
+    landing.mkdir(parents=True)
+    (landing / "reviews.jsonl").write_text(
+        '{"user_id": "u", "parent_asin": "i", "rating": 5, "timestamp": 1700000000000}\n'
+    )
     assert "expected Java 17 or 21" in shop.refused("run", "ingest_reviews", "--ds", "2024-01-01")
 
 
