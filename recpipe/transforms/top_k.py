@@ -166,7 +166,7 @@ def _norms(vectors: np.ndarray) -> np.ndarray:
 def _ranked(user: np.ndarray, candidates: np.ndarray, items: Catalogue, k: int) -> Best:
     exact = (items.vectors[candidates].astype(np.float64) * user.astype(np.float64)).sum(axis=1)
     scores = np.round(exact, DECIMALS)
-    best = np.argsort(-scores)[:k]
+    best = np.lexsort((candidates, -scores))[:k]
     return items.places[candidates[best]], scores[best]
 
 
