@@ -159,19 +159,30 @@ def test_arrays_with_zero_rows_and_empty_arrays_are_written(lake):
     assert lake.overwrite_partition(EVALUATION_EXAMPLES, frame(lake.spark, EVALUATION_EXAMPLES), MONDAY).rows == 0
 
 
-def test_a_commit_waits_for_the_lock_that_delta_rs_holds(lake, tmp_path):
-    held, gone = tmp_path / "held", tmp_path / "gone"
+def test_a_commit_waits_for_the_lock_that_delta_rs_holds(lake, tmp_path, monkeypatch):
+    held, asked, gone = (tmp_path / name for name in ("held", "asked", "gone"))
     code = (
         "import sys, time; from pathlib import Path; from recpipe import delta; from recpipe.tables import REVIEWS\n"
-        "with delta.table_lock(Path(sys.argv[1]), REVIEWS):\n"
-        "    Path(sys.argv[2]).touch(); time.sleep(3); Path(sys.argv[3]).touch()"
+        "root, held, asked, gone = map(Path, sys.argv[1:])\n"
+        "with delta.table_lock(root, REVIEWS):\n"
+        "    held.touch()\n"
+        "    while not asked.exists(): time.sleep(0.05)\n"
+        "    time.sleep(3); gone.touch()"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(lake.root), str(held), str(gone)]) as holder:
+    arrange = lake_module._sorted_into_files
+
+    def arranged(*arguments):  # the last step before the commit
+        asked.touch()
+        return arrange(*arguments)
+
+    monkeypatch.setattr(lake_module, "_sorted_into_files", arranged)
+    with subprocess.Popen([sys.executable, "-c", code, *map(str, (lake.root, held, asked, gone))]) as holder:
         while not held.exists():
             assert holder.poll() is None
             time.sleep(0.05)
-        lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
-        assert gone.exists()
+        written = lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
+    commit = Path(delta.table_uri(lake.root, REVIEWS)) / "_delta_log" / f"{written.version:020}.json"
+    assert commit.stat().st_mtime > gone.stat().st_mtime
 
 
 def test_e04_a_conflict_is_tried_again_and_not_for_ever(lake, monkeypatch):
