@@ -32,6 +32,7 @@ Day = Annotated[str | None, typer.Option(help="UTC day, such as 2024-03-10.")]
 
 
 def main() -> None:
+    sys.stdout.reconfigure(line_buffering=True)  # progress is to be seen while it happens, through a pipe too
     try:
         app()
     except (UserError, OSError) as error:

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
+from itertools import zip_longest
 
-from rich.columns import Columns
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
@@ -26,17 +27,11 @@ def run(settings: Settings, keep_up: bool, say: Callable[[str], None] = print) -
         UserError: RECPIPE_HOME holds another shop, or a night failed.
     """
     started = time.monotonic()
-    mark = settings.home / _MARK
-    if not mark.exists():
-        if landing.landed_files(settings.landing):
-            raise UserError(
-                f"expected a new place for the demo, found files in {settings.landing}; RECPIPE_HOME=.demo make demo"
-            )
-        say(f"A sample shop, in {settings.landing}")
-        say(f"  {write_sample(settings.landing, Sample(last_day=LAST_DAY))}")
-        mark.write_text("This place holds the demo's sample shop. Delete it all to start over.\n")
+    _claim(settings)
     created = delta.create_tables(settings.lake)
     say(f"{len(created)} tables created in {settings.lake}" if created else f"Tables are in {settings.lake}")
+    if not reader.sealed_days(settings.lake):  # also after a demo that was stopped while it wrote
+        say(f"A sample shop in {settings.landing}: {write_sample(settings.landing, Sample(last_day=LAST_DAY))}")
     first = LAST_DAY - timedelta(days=NIGHTS - 1)
     say(f"Airflow, to run the nights {first} to {LAST_DAY}")
     code = airflow_backfill.backfill(settings, first, LAST_DAY, keep_up=keep_up, say=say)
@@ -46,18 +41,24 @@ def run(settings: Settings, keep_up: bool, say: Callable[[str], None] = print) -
     say(f"The demo took {(time.monotonic() - started) / 60:.1f} minutes.")
 
 
+def _claim(settings: Settings) -> None:
+    mark = settings.home / _MARK
+    if mark.exists():
+        return
+    if landing.landed_files(settings.landing):
+        raise UserError(
+            f"expected a new place for the demo, found files in {settings.landing}; "
+            "name another place: RECPIPE_HOME=.demo make demo"
+        )
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text("This place holds the demo's sample shop. Delete it all to start over.\n")
+
+
 def _print_result(settings: Settings, console: Console) -> None:
     user_id = _a_user(settings)
     page = reader.show(settings.lake, user_id)
-    history, best = Grid("day", "stars", title=f"What {user_id} reviewed"), Grid("", title="What recpipe recommends")
-    history.add_column("item", max_width=42)
-    best.add_column("item", max_width=42)
-    for row in page.history:
-        history.add_row(str(row["reviewed_on"]), f"{row['rating']:.0f}", Text(row["title"] or row["item_id"]))
-    for row in page.recommendations:
-        best.add_row(str(row["rank"]), Text(row["title"] or row["item_id"]))
-    console.print()
-    console.print(Columns([history, best]))
+    console.print(f"\n{user_id}'s latest reviews, newest first, beside what recpipe recommends, best first:")
+    console.print(_side_by_side(page))
     _print_figures(settings, console)
     commands = (
         f"show {user_id} --ds {LAST_DAY - timedelta(days=1)}",
@@ -67,6 +68,17 @@ def _print_result(settings: Settings, console: Console) -> None:
     console.print("\nTry next:")
     for command in commands:
         console.print(f"  .venvs/reader/bin/recpipe {command}", soft_wrap=True)
+
+
+def _side_by_side(page: reader.UserPage) -> Grid:
+    grid = Grid(box=SIMPLE)
+    for name in ("day", "reviewed", "rank", "recommended"):
+        grid.add_column(name, no_wrap=True, overflow="ellipsis", max_width=29)
+    for seen, best in zip_longest(page.history, page.recommendations):
+        left = (str(seen["reviewed_on"]), Text(seen["title"] or seen["item_id"])) if seen else ("", "")
+        right = (str(best["rank"]), Text(best["title"] or best["item_id"])) if best else ("", "")
+        grid.add_row(*left, *right)
+    return grid
 
 
 def _a_user(settings: Settings) -> str:

@@ -15,7 +15,7 @@ README = (CHECKOUT / "README.md").read_text()
 
 def code() -> str:
     """What stands in code fences and between backticks."""
-    fenced = re.findall(r"^```\n(.*?)^```", README, re.S | re.M)
+    fenced = re.findall(r"^```\w*\n(.*?)^```$", README, re.S | re.M)
     return "\n".join([*fenced, *re.findall(r"`([^`\n]+)`", README)])
 
 
@@ -51,7 +51,7 @@ def test_a_table_is_listed_with_its_comment(table):
     assert f"| `{table.name}` | {table.comment} |" in README
 
 
-@pytest.mark.parametrize("setting", settings_of(Settings), ids=lambda setting: setting[0])
+@pytest.mark.parametrize("setting", list(settings_of(Settings)), ids=lambda setting: setting[0])
 def test_a_setting_is_listed_with_its_default_and_meaning(setting):
     name, default, meaning = setting
     assert meaning
