@@ -2,9 +2,7 @@
 
 import hashlib
 import os
-import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +10,10 @@ from pathlib import Path
 from recpipe import delta
 from recpipe.environments import ENVIRONMENTS, environment_folder, environment_python
 from recpipe.errors import UserError
+from recpipe.java import VERSIONS, find_java
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.spark_conf import jar_folder
 
-JAVA_VERSIONS = (17, 21)
 FREE_DISK_GB = 2
 _KEY_PACKAGES = {
     "reader": ("deltalake", "duckdb"),
@@ -45,31 +43,27 @@ def examine(settings: Settings) -> list[Check]:
     ]
 
 
-def java_version() -> tuple[int | None, str]:
-    """Java's major version and where it lies; no version when there is none."""
-    home = os.environ.get("JAVA_HOME")
-    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
-    if not java or not Path(java).exists():
-        return None, java or "none on PATH"
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    match = re.search(r'version "(\d+)', said)
-    return (int(match[1]) if match else None), java
-
-
 def _java() -> Check:
-    version, java = java_version()
-    good = version in JAVA_VERSIONS
-    found = f"{version} at {java}" if version else java
-    mend = "install Java 17 or 21 (Debian, Ubuntu: apt-get install openjdk-17-jre-headless) or point JAVA_HOME at one"
-    return Check("Java 17 or 21", good, found, "" if good else mend)
+    title = f"Java {' or '.join(VERSIONS)}"
+    try:
+        java = find_java()
+    except UserError as error:
+        return _missing(title, error)
+    return Check(title, True, f"{java.version} at {java.program}")
+
+
+def _missing(title: str, error: UserError) -> Check:
+    """The error's own words, which are: expected …, found …; what to do."""
+    found, _, mend = str(error).partition(", found ")[2].partition("; ")
+    return Check(title, False, found, mend)
 
 
 def _environment(name: str) -> Check:
     title = f"environment {name}"
     try:
         environment_python(name)
-    except UserError:
-        return Check(title, False, "not built", "make setup")
+    except UserError as error:
+        return _missing(title, error)
     site = next(environment_folder(name).glob("lib/python3.*/site-packages"))
     versions = {package: _version(site, package) for package in _KEY_PACKAGES[name]}
     missing = [package for package, version in versions.items() if not version]
@@ -113,5 +107,5 @@ def _lake(root: Path) -> Check:
     try:
         delta.require_lake(root)
     except UserError as error:
-        return Check("tables", False, str(error).split(", found ", 1)[1].split(";")[0], "recpipe init")
+        return _missing("tables", error)
     return Check("tables", True, str(root))

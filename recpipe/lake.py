@@ -5,8 +5,6 @@ import json
 import math
 import os
 import re
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -30,11 +28,11 @@ from pyspark.sql import DataFrame, SparkSession
 from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.expectations import audit
+from recpipe.java import find_java
 from recpipe.settings import Settings, code_hash
 from recpipe.spark_conf import spark_conf
 from recpipe.tables import Table
 
-JAVA_VERSIONS = ("17", "21")
 ROWS_PER_FILE = 1_000_000
 COMMIT_ATTEMPTS = 4
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
@@ -58,7 +56,7 @@ def spark_session(settings: Settings) -> Iterator[SparkSession]:
     """
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if not submitted:
-        require_java()
+        find_java()
     _prepare_process()
     builder = SparkSession.builder.appName("recpipe")
     if not submitted:
@@ -79,24 +77,6 @@ def _prepare_process() -> None:
     """Workers start the Python named here, and both sides turn timestamps into datetimes by the process's zone."""
     os.environ |= {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "TZ": "UTC"}
     time.tzset()
-
-
-def require_java() -> None:
-    """Raises:
-    UserError: there is no Java, or one that Spark does not run on.
-    """
-    remedy = "install it (Debian/Ubuntu: apt-get install openjdk-17-jre-headless) or set JAVA_HOME"
-    home = os.environ.get("JAVA_HOME")
-    java = shutil.which("java", path=f"{home}/bin" if home else None)
-    if java is None:
-        raise UserError(
-            f"expected Java {' or '.join(JAVA_VERSIONS)}, found no {f'{home}/bin/' if home else ''}java; {remedy}"
-        )
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
-    if version is None or version[1] not in JAVA_VERSIONS:
-        found = version[1] if version else said.strip().partition("\n")[0]
-        raise UserError(f"expected Java {' or '.join(JAVA_VERSIONS)}, found {found} at {java}; {remedy}")
 
 
 @contextmanager

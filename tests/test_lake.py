@@ -13,8 +13,7 @@ from pyspark.sql import functions as F
 from recpipe import delta
 from recpipe import lake as lake_module
 from recpipe.errors import UserError
-from recpipe.lake import Lake, conform, readable_errors, require_java, spark_session
-from recpipe.settings import Settings
+from recpipe.lake import Lake, conform, readable_errors
 from recpipe.tables import EVALUATION_EXAMPLES, REVIEWS, TRAINING_EXAMPLES, USER_FEATURES
 from tests.frames import frame
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, review
@@ -218,43 +217,6 @@ def test_c02_another_time_zone_is_refused(spark, tmp_path):
 def test_e06_a_table_that_was_not_created_is_named(spark, tmp_path):
     with pytest.raises(UserError, match=r"expected table reviews at .*, found none; run `recpipe init`"):
         Lake(spark, tmp_path).read(REVIEWS)
-
-
-def java(tmp_path, monkeypatch, said):
-    """A java that says a version, at JAVA_HOME."""
-    program = tmp_path / "bin" / "java"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\necho '{said}' >&2\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-
-
-def test_a_missing_java_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(UserError, match=f"expected Java 17 or 21, found no {tmp_path}/bin/java; install it"):
-        require_java()
-    monkeypatch.delenv("JAVA_HOME")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
-    with (
-        pytest.raises(UserError, match="expected Java 17 or 21, found no java; install it"),
-        spark_session(Settings(home=tmp_path)),
-    ):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("said", "found"), [('openjdk version "11.0.2"', "found 11 at"), ("no libjvm.so", "found no libjvm.so at")]
-)
-def test_another_java_is_one_line(tmp_path, monkeypatch, said, found):
-    java(tmp_path, monkeypatch, said)
-    with pytest.raises(UserError, match=found):
-        require_java()
-
-
-def test_java_17_will_do(tmp_path, monkeypatch):
-    java(tmp_path, monkeypatch, 'openjdk version "17.0.15" 2025-04-15')
-    require_java()
 
 
 def test_what_a_worker_tells_the_user_arrives_as_one_line(spark):
