@@ -68,7 +68,7 @@ def land(
 
 @app.command()
 def sample(
-    users: Annotated[int, typer.Option(min=1, help="Users of the shop.")] = 3000,
+    users: Annotated[int, typer.Option(min=1, help="Users of the shop.")] = 2000,
     items: Annotated[int, typer.Option(min=1, help="Items of the shop.")] = 1000,
 ) -> None:
     """Write a seeded sample shop into the landing folder."""

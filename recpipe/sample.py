@@ -41,7 +41,7 @@ Line = dict[str, Any]
 class Sample:
     """How large the shop is. Equal samples give equal bytes."""
 
-    users: int = 3000
+    users: int = 2000
     items: int = 1000
     days: int = 10  # of arrivals
     last_day: date = date(2024, 3, 10)

@@ -54,12 +54,13 @@ class Shop:
         return printed
 
     def refused(self, *arguments: str) -> str:
-        """The one line with which the command refused."""
+        """The one line with which the command refused; beside it, only what a JVM says at its start."""
         process = self.start(*arguments)
         _, complained = process.communicate()
         assert process.returncode == 2, complained
-        assert len(complained.splitlines()) == 1, complained
-        return complained.strip()
+        lines = [line for line in complained.splitlines() if not line.startswith("WARNING: Using incubator modules")]
+        assert len(lines) == 1, complained
+        return lines[0]
 
     def night(self, ds: date) -> dict[str, dict[str, Any]]:
         """Each job's result line, by job."""

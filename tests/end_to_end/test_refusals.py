@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
 import time
+from contextlib import suppress
 
 import pytest
 
 from recpipe.processes import members
+from recpipe.sample import Sample, write_sample
 from tests.end_to_end.shop import Shop
 
 
@@ -61,6 +64,34 @@ def test_a_missing_java_is_one_line(tmp_path):
         '{"user_id": "u", "parent_asin": "i", "rating": 5, "timestamp": 1700000000000}\n'
     )
     assert "expected Java 17 or 21" in shop.refused("run", "ingest_reviews", "--ds", "2024-01-01")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 2 MB; only root may make one."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)], check=False)
+    if mounted.returncode:
+        pytest.skip("expected to be root, to mount a small disk")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_takes_nothing_in(small_disk):
+    shop = Shop(small_disk)
+    shop.recpipe("init")
+    write_sample(small_disk / "landing", Sample(users=300, items=100, days=1))
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    with filler.open("rb+") as file:
+        file.truncate(filler.stat().st_size - 20 * 4096)  # room to begin, not to end
+    said = shop.refused("run", "ingest_reviews", "--ds", "2024-03-10")
+    assert "space" in said
+    filler.unlink()
+    assert shop.rows("select (select count(*) from arrivals), (select count(*) from reviews)") == [(0, 0)]
+    shop.recpipe("run", "ingest_reviews", "--ds", "2024-03-10")
+    assert shop.rows("select count(*) > 0 from reviews") == [(True,)]
 
 
 def test_doctor_names_what_is_missing_and_the_command_that_mends_it(shop):
