@@ -1,6 +1,7 @@
 """The command line: land files, run jobs, read results. Needs neither a JVM nor PyTorch."""
 
 import json
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -33,6 +34,7 @@ Day = Annotated[str | None, typer.Option(help="UTC day, such as 2024-03-10.")]
 
 def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # progress is to be seen while it happens, through a pipe too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it cleans up as after Ctrl-C
     try:
         app()
     except (UserError, OSError) as error:
