@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,26 +48,41 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
-    done = yield
     config = session.config
-    if HERE == "reader" and config.args_source is not config.ArgsSource.ARGS and not config.option.collectonly:
-        terminal = config.pluginmanager.get_plugin("terminalreporter")
-        for environment in ELSEWHERE:
-            terminal.write(f"\nenvironment {environment}: ", flush=True)
-            for report in reports_of(environment, config):
+    if HERE != "reader" or config.args_source is config.ArgsSource.ARGS or config.option.collectonly:
+        return (yield)
+    with ThreadPoolExecutor(max_workers=1) as one_at_a_time:  # beside the tests here, which mostly wait for a JVM
+        runs = {name: one_at_a_time.submit(run_there, name, config.rootpath) for name in ELSEWHERE}
+        try:
+            result = yield
+        except BaseException:
+            one_at_a_time.shutdown(cancel_futures=True)
+            raise
+        for environment, run in runs.items():
+            config.get_terminal_writer().write(f"\nenvironment {environment}: ", flush=True)
+            for report in reports_of(environment, run.result(), config):
                 config.hook.pytest_runtest_logreport(report=report)
-    return done
+    return result
 
 
-def reports_of(environment: str, config: pytest.Config) -> Iterator[pytest.TestReport]:
-    """Reports of the tests that run in ``environment``; a failed one that speaks for the whole if none came."""
-    file = config.rootpath / ".pytest_cache" / f"reports-{environment}.jsonl"
+def reports_file(environment: str, root: Path) -> Path:
+    return root / ".pytest_cache" / f"reports-{environment}.jsonl"
+
+
+def run_there(environment: str, root: Path) -> subprocess.CompletedProcess:
+    file = reports_file(environment, root)
     file.parent.mkdir(exist_ok=True)
     file.unlink(missing_ok=True)
     command = [str(environment_python(environment)), "-m", "pytest", "-p", "no:cacheprovider", f"--reports-to={file}"]
-    done = subprocess.run(
-        command, cwd=config.rootpath, env=job_variables(environment), capture_output=True, text=True, check=False
-    )
+    variables = job_variables(environment)
+    return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, check=False)
+
+
+def reports_of(
+    environment: str, done: subprocess.CompletedProcess, config: pytest.Config
+) -> Iterator[pytest.TestReport]:
+    """Reports of the tests that ran in ``environment``; a failed one that speaks for the whole if none came."""
+    file = reports_file(environment, config.rootpath)
     lines = file.read_text().splitlines() if file.exists() else []
     for line in lines:
         report = config.hook.pytest_report_from_serializable(config=config, data=json.loads(line))
