@@ -120,10 +120,6 @@ class Settings(BaseSettings):
     def airflow_home(self) -> Path:
         return self.home / "airflow"
 
-    @property
-    def reports(self) -> Path:
-        return self.home / "reports"
-
     def result_hash(self) -> str:
         """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out."""
         deciding = self.model_dump_json(exclude={"home", "spark", "airflow", "schedule_from", "schedule_until"})
