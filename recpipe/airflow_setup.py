@@ -53,7 +53,7 @@ def airflow_variables(settings: Settings, port: int, until: date | None) -> dict
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",  # each reading costs a second of CPU
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
     }

@@ -1,5 +1,6 @@
 """Reading and writing the lake without a JVM: delta-rs commits, DuckDB reads. The Spark side is `lake.py`."""
 
+import errno
 import fcntl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from urllib.parse import unquote
 
 import duckdb
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.schema import ArrayType, Field, PrimitiveType, Schema
 
 from recpipe.errors import UserError
@@ -171,13 +172,18 @@ def append(root: Path, table: Table, rows: Rows) -> int:
 def _write(root: Path, table: Table, rows: Rows, predicate: str | None, mode: str = "overwrite") -> int:
     with table_lock(root, table):
         target = open_table(root, table)
-        write_deltalake(
-            target,
-            _arrow(table, rows),
-            mode=mode,
-            predicate=predicate,
-            commit_properties=CommitProperties(custom_metadata={"recpipe": table.name}),
-        )
+        try:
+            write_deltalake(
+                target,
+                _arrow(table, rows),
+                mode=mode,
+                predicate=predicate,
+                commit_properties=CommitProperties(custom_metadata={"recpipe": table.name}),
+            )
+        except DeltaError as error:
+            if "No space left on device" not in str(error):
+                raise
+            raise OSError(errno.ENOSPC, f"expected room to write table {table.name}, found none; free some") from None
         return target.version()
 
 

@@ -6,8 +6,10 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from typing import Any
 
 from recpipe import delta
 from recpipe.errors import UserError
@@ -75,29 +77,30 @@ def run_job(job: str, main: Main, argv: list[str] | None = None) -> None:
 
 def _run(job: str, main: Main, ds: date, run_id: str, settings: Settings) -> None:
     started_at = datetime.now(UTC)
-    status, result = "failed", JobResult("")
+    attempt = {"ds": ds, "job": job, "run_id": run_id, "started_at": started_at}
     try:
         result = main(ds, settings)
-        status = "success"
     except BaseException as error:
-        result = JobResult(str(error) if isinstance(error, UserError) else traceback.format_exc(limit=-3))
+        told = str(error) if isinstance(error, UserError | OSError) else traceback.format_exc(limit=-3)
+        with suppress(OSError):  # a disk that is full for the job is full for its row; the job's own error counts
+            _record(settings, attempt, "failed", JobResult(told))
         raise
-    finally:
-        row = {
-            "ds": ds,
-            "job": job,
-            "run_id": run_id,
-            "started_at": started_at,
-            "ended_at": datetime.now(UTC),
-            "status": status,
-            "message": result.message[:4000],
-            "rows_in": json.dumps(result.rows_in, sort_keys=True),
-            "rows_out": json.dumps(result.rows_out, sort_keys=True),
-            "versions": json.dumps(result.versions, sort_keys=True),
-            "code_hash": code_hash(),
-            "settings_hash": settings.result_hash(),
-        }
-        delta.append(settings.lake, RUNS, [row])
+    _record(settings, attempt, "success", result)
     line = {"job": job, "ds": ds.isoformat(), "run_id": run_id, "message": result.message}
     line |= {"rows_in": result.rows_in, "rows_out": result.rows_out, "versions": result.versions}
     print(json.dumps(line), flush=True)
+
+
+def _record(settings: Settings, attempt: Mapping[str, Any], status: str, result: JobResult) -> None:
+    row = {
+        **attempt,
+        "ended_at": datetime.now(UTC),
+        "status": status,
+        "message": result.message[:4000],
+        "rows_in": json.dumps(result.rows_in, sort_keys=True),
+        "rows_out": json.dumps(result.rows_out, sort_keys=True),
+        "versions": json.dumps(result.versions, sort_keys=True),
+        "code_hash": code_hash(),
+        "settings_hash": settings.result_hash(),
+    }
+    delta.append(settings.lake, RUNS, [row])
