@@ -54,13 +54,14 @@ class Shop:
         return printed
 
     def refused(self, *arguments: str) -> str:
-        """The one line with which the command refused; beside it, only what a JVM says at its start."""
+        """The one line with which the command refused: its last, after what a JVM or a library may say of its own."""
         process = self.start(*arguments)
         _, complained = process.communicate()
         assert process.returncode == 2, complained
-        lines = [line for line in complained.splitlines() if not line.startswith("WARNING: Using incubator modules")]
-        assert len(lines) == 1, complained
-        return lines[0]
+        told = [line for line in complained.splitlines() if line.startswith("recpipe")]
+        assert told == complained.splitlines()[-1:], complained
+        assert "Traceback" not in complained
+        return told[0]
 
     def night(self, ds: date) -> dict[str, dict[str, Any]]:
         """Each job's result line, by job."""
