@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from recpipe import delta
-from recpipe.tables import EVALUATION_EXAMPLES, ITEM_INDEX, MODEL_VERDICTS, TRAINING_EXAMPLES, Table
+from recpipe.tables import EVALUATION_EXAMPLES, ITEM_INDEX, MODEL_VERDICTS, TRAINING_EXAMPLES
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class Decision:
 
 def undecided(root: Path, ds: date) -> list[date]:
     """Anchor days up to ``ds`` that have training examples and no verdict, ascending."""
-    decided = _days(root, MODEL_VERDICTS)
-    return [anchor for anchor in _days(root, TRAINING_EXAMPLES) if anchor <= ds and anchor not in decided]
+    decided = delta.days(root, MODEL_VERDICTS)
+    return [anchor for anchor in sorted(delta.days(root, TRAINING_EXAMPLES)) if anchor <= ds and anchor not in decided]
 
 
 def is_decided(root: Path, anchor: date) -> bool:
-    return anchor in _days(root, MODEL_VERDICTS)
+    return anchor in delta.days(root, MODEL_VERDICTS)
 
 
 def cut_of(root: Path, anchor: date) -> date | None:
@@ -89,14 +89,9 @@ def examples_hash(root: Path, anchor: date) -> str:
     return "-".join(str(part) for part in (*training, *evaluation))
 
 
-def _days(root: Path, table: Table) -> list[date]:
-    partitions = delta.open_table(root, table).partitions()
-    return sorted({date.fromisoformat(part[table.day_column]) for part in partitions})
-
-
 def _same_interactions(root: Path, anchor: date) -> bool:
     """Whether the anchor before has the same rows. A new interaction changes its user's row, even a full one."""
-    before = max((day for day in _days(root, TRAINING_EXAMPLES) if day < anchor), default=None)
+    before = max((day for day in delta.days(root, TRAINING_EXAMPLES) if day < anchor), default=None)
     if before is None:
         return False
     with delta.connect(root, [TRAINING_EXAMPLES]) as lake:
