@@ -16,6 +16,8 @@ COMPILE := $(UV) pip compile pyproject.toml --quiet --python-version 3.11 --gene
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+# Once here, else every process of a night where Python may not write bytecode compiles its imports anew (3 s of a job).
+export UV_COMPILE_BYTECODE := 1
 
 .PHONY: help setup java demo up down backfill test lint lock clean
 
