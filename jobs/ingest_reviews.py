@@ -8,12 +8,11 @@ from recpipe.job import JobResult, run_job
 from recpipe.lake import Lake, spark_session
 from recpipe.settings import Settings
 from recpipe.sources.spark_reader import files_frame, read_landed
-from recpipe.tables import ARRIVALS, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
+from recpipe.tables import ARRIVALS, ITEM_INDEX, OF_KINDS, REJECTED_ROWS
 from recpipe.transforms.arrivals import arrivals, outcomes
 from recpipe.transforms.item_index import item_index
-from recpipe.transforms.items import items, mark_duplicate_items
+from recpipe.transforms.lines import kept, mark_duplicates
 from recpipe.transforms.rejected_rows import rejected_rows
-from recpipe.transforms.reviews import mark_duplicate_reviews, reviews
 
 
 def main(ds: date, settings: Settings) -> JobResult:
@@ -27,20 +26,20 @@ def main(ds: date, settings: Settings) -> JobResult:
 
 def take_in(arriving: Arriving, lake: Lake, max_rejected_share: float) -> JobResult:
     first, last = arriving.first, arriving.last
-    of_reviews = mark_duplicate_reviews(read_landed(lake.spark, arriving.files_of("reviews"), REVIEWS)).persist()
-    of_items = mark_duplicate_items(read_landed(lake.spark, arriving.files_of("items"), ITEMS)).persist()
-    counted = outcomes(of_reviews, of_items).persist()
+    kinds = [table for table in OF_KINDS if arriving.files_of(table.name) or lake.has_rows(table, first, last)]
+    read = {table: read_landed(lake.spark, arriving.files_of(table.name), table).persist() for table in kinds}
+    lines = {table: mark_duplicates(frame, table).persist() for table, frame in read.items()}
+    counted = outcomes(lake.spark, list(lines.values())).persist()
     intake = Intake.of(arriving, counted.collect())
     intake.require_whole_files()
     intake.require_few_rejects(max_rejected_share)
-    new_reviews, new_items = reviews(of_reviews), items(of_items)
-    frames = (
-        (REVIEWS, new_reviews),
-        (ITEMS, new_items),
-        (REJECTED_ROWS, rejected_rows(of_reviews, of_items)),
-        (ITEM_INDEX, item_index(lake.read(ITEM_INDEX), new_reviews, new_items, first)),
-    )
-    written = {table.name: lake.overwrite_days(table, frame, first, last) for table, frame in frames}
+    new = {table: kept(frame, table) for table, frame in lines.items()}
+    naming = [frame for frame in new.values() if "item_id" in frame.columns]
+    if intake.rejected or lake.has_rows(REJECTED_ROWS, first, last):
+        new[REJECTED_ROWS] = rejected_rows(list(lines.values()))
+    if naming or lake.has_rows(ITEM_INDEX, first, last):
+        new[ITEM_INDEX] = item_index(lake.read(ITEM_INDEX), naming, first)
+    written = {table.name: lake.overwrite_days(table, frame, first, last) for table, frame in new.items()}
     intake.require_sums({name: table.rows for name, table in written.items()})
     # The seal comes last: a run that ends before it left nothing that the next one does not replace.
     seals = arrivals(files_frame(lake.spark, arriving.files), counted, first, last)

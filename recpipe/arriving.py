@@ -1,7 +1,6 @@
 """Which files of which days a run of ingest takes in. Plain values, no Spark."""
 
 import fcntl
-import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,11 @@ from typing import NamedTuple
 
 from recpipe import delta
 from recpipe.errors import UserError
-from recpipe.landing import LandedFile, dialect_of, landed_files
-from recpipe.sources.amazon import FORMATS
+from recpipe.landing import LandedFile, landed_files
+from recpipe.sources.files import hashed, layout_of
+from recpipe.sources.formats import LINES, Format, Layout
+from recpipe.sources.known import FORMATS
+from recpipe.sources.lines import Span, is_gzip
 from recpipe.sources.replay import read_origin
 from recpipe.tables import ARRIVALS
 
@@ -22,10 +24,15 @@ class ArrivingFile(NamedTuple):
     kind: str
     path: Path
     file: str  # its name in the day folder
-    format: str  # empty for a file without lines
+    layout: Layout | None  # None for a file without lines
     origin: str  # the dump it was cut out of, else as file
     is_cut: bool
     sha256: str
+    spans: tuple[Span | None, ...]  # stretches that tasks read side by side; None: the whole file
+
+    @property
+    def format(self) -> str:
+        return self.layout.format.name if self.layout else ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,9 @@ def ingest_lock(lake: Path) -> Iterator[None]:
         yield
 
 
-def arriving_files(landing: Path, sealed: Collection[SealedFile], ds: date) -> Arriving:
+def arriving_files(
+    landing: Path, sealed: Collection[SealedFile], ds: date, formats: Sequence[Format] = FORMATS
+) -> Arriving:
     """The days up to ``ds`` that are not sealed, from the first arrival on, with their files.
 
     Raises:
@@ -77,13 +86,13 @@ def arriving_files(landing: Path, sealed: Collection[SealedFile], ds: date) -> A
     landed = landed_files(landing)
     if not landed and not sealed:
         raise UserError(
-            f"expected files in {landing}, found none; run `recpipe land FILES --format {FORMATS[-1]} --arrived-on DAY`"
+            f"expected files in {landing}, found none; run `recpipe land FILES --format FORMAT --arrived-on DAY`"
         )
     days = {entry.arrived_on for entry in sealed} or {file.arrived_on for file in landed}
     if ds < min(days):
         raise UserError(f"expected a day from {min(days)} on, the first arrival, found {ds}; name a later day")
     first = max(days) + timedelta(days=1) if sealed else min(days)
-    files = [_arriving(file) for file in landed if first <= file.arrived_on <= ds]
+    files = [_arriving(file, formats) for file in landed if first <= file.arrived_on <= ds]
     late = [
         file.path
         for file in landed
@@ -92,20 +101,23 @@ def arriving_files(landing: Path, sealed: Collection[SealedFile], ds: date) -> A
     return Arriving(first, ds, files, late)
 
 
-def _arriving(file: LandedFile) -> ArrivingFile:
-    origin = read_origin(file.path)
-    dialect = origin.dialect if origin else dialect_of(file.path)
-    if dialect and dialect.kind != file.kind:
-        raise UserError(f"expected {file.kind} in {file.path}, found {dialect.kind}; move it to {dialect.kind}/")
-    with file.path.open("rb") as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+def _arriving(file: LandedFile, formats: Sequence[Format]) -> ArrivingFile:
+    origin = read_origin(file.path, formats)
+    layout = origin.layout if origin else layout_of(file.path, formats)
+    if layout and layout.format.kind != file.kind:
+        raise UserError(
+            f"expected {file.kind} in {file.path}, found {layout.format.kind}; move it to {layout.format.kind}/"
+        )
+    sha256, spans = hashed(file.path)
+    may_be_split = layout and layout.framing == LINES and not is_gzip(file.path) and not (origin and origin.is_cut)
     return ArrivingFile(
         arrived_on=file.arrived_on,
         kind=file.kind,
         path=file.path,
         file=file.path.name,
-        format=dialect.format if dialect else "",
+        layout=layout,
         origin=origin.name if origin else file.path.name,
-        is_cut=origin is not None,
+        is_cut=origin is not None and origin.is_cut,
         sha256=sha256,
+        spans=spans if may_be_split else (None,),
     )

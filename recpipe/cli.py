@@ -17,6 +17,7 @@ from recpipe import airflow_backfill, airflow_service, delta, demo, doctor, envi
 from recpipe.errors import UserError
 from recpipe.sample import Sample, write_sample
 from recpipe.settings import read_settings
+from recpipe.sources.known import FORMAT_NAMES
 from recpipe.tables import STRANGER
 
 app = typer.Typer(
@@ -53,10 +54,13 @@ def init() -> None:
 @app.command()
 def land(
     files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Files of one format.")],
-    format_: Annotated[str, typer.Option("--format", help="amazon-2018 or amazon-2023.")],
+    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMAT_NAMES)}.")],
     arrived_on: Annotated[str | None, typer.Option(help="Land the files whole on this day.")] = None,
     replay_from: Annotated[
         str | None, typer.Option(help="Cut the files by their dates: all up to this day at once, then a day a folder.")
+    ] = None,
+    no_header: Annotated[
+        str | None, typer.Option(help="Names of the columns of CSV files without a header, with commas between.")
     ] = None,
 ) -> None:
     """Put files into the landing folder."""
@@ -64,7 +68,8 @@ def land(
         raise UserError("expected either --arrived-on DAY or --replay-from DAY; give one of them")
     settings, put = read_settings(), landing.replay if replay_from else landing.land
     day, sealed = job.parse_day(replay_from or arrived_on), reader.sealed_days(settings.lake)
-    for report in put(files, format_, settings.landing, day, sealed):
+    choice = landing.Choice(format_, columns=tuple(filter(None, map(str.strip, (no_header or "").split(",")))))
+    for report in put(files, choice, settings.landing, day, sealed):
         print(report)
 
 

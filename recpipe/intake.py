@@ -2,13 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple, Self
 
 from recpipe.arriving import Arriving
 from recpipe.errors import UserError
+from recpipe.tables import KINDS
+
+WRONG_UNIT = "wrong_unit"
+"""Note on a rejected line whose date would fit if its seconds were milliseconds, or the other way round."""
 
 NAMED_AT_MOST = 5
 """Days or files named in a message before it says how many more there are."""
@@ -45,13 +49,33 @@ class Intake:
     def lines_read(self) -> int:
         return sum(outcome.lines for outcome in self.outcomes)
 
+    @property
+    def rejected(self) -> int:
+        return sum(outcome.lines for outcome in self.outcomes if outcome.reason)
+
     def require_whole_files(self) -> None:
         """Raises:
         UserError: a file cannot be read to its end, or most of its dates are in the wrong unit.
         """
-        if failures := sorted(outcome.failure for outcome in self.outcomes if outcome.failure):
+        failures = [outcome.failure for outcome in self.outcomes if outcome.failure]
+        if failures := sorted([*failures, *self._wrong_units()]):
             more = f"; and {len(failures) - 1} more files like it" if len(failures) > 1 else ""
             raise UserError(failures[0] + more)
+
+    def _wrong_units(self) -> Iterator[str]:
+        lines, wrong = Counter(), Counter()
+        for outcome in self.outcomes:
+            place = outcome.arrived_on, outcome.kind, outcome.file
+            lines[place] += outcome.lines
+            wrong[place] += outcome.lines if WRONG_UNIT in (outcome.notes or ()) else 0
+        for file in self.arriving.files:
+            place = file.arrived_on, file.kind, file.file
+            if 2 * wrong[place] > lines[place]:
+                yield (
+                    f"{file.path}: expected dates in the unit of {file.format}, found another one in {wrong[place]} of "
+                    f"{lines[place]} lines (seconds for milliseconds, or the other way round); convert them and land "
+                    "the file again"
+                )
 
     def require_few_rejects(self, max_share: float) -> None:
         """Raises:
@@ -85,11 +109,11 @@ class Intake:
         Raises:
             RuntimeError: lines were lost or doubled on the way; the days may not be sealed.
         """
-        expected = Counter({"reviews": 0, "items": 0, "rejected_rows": 0})
+        expected = Counter(dict.fromkeys((*KINDS, "rejected_rows"), 0))
         for outcome in self.outcomes:
             if outcome.fate != "duplicates":
                 expected["rejected_rows" if outcome.reason else outcome.kind] += outcome.lines
-        found = {name: rows[name] for name in expected}
+        found = {name: rows.get(name, 0) for name in expected}
         if found != dict(expected):
             raise RuntimeError(f"expected {dict(expected)} rows by the counts of lines, found {found} written")
 
@@ -99,7 +123,8 @@ class Intake:
         for outcome in self.outcomes:
             fates[outcome.fate] += outcome.lines
             reasons[outcome.reason] += outcome.lines
-            notes.update(dict.fromkeys(outcome.notes or (), outcome.lines))
+            if not outcome.reason:
+                notes.update(dict.fromkeys(outcome.notes or (), outcome.lines))
         del reasons[None]
         parts = [
             f"took in {first if first == last else f'{first} to {last}'}: {self.lines_read} lines of "

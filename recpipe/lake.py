@@ -132,6 +132,10 @@ class Lake:
                 raise
             raise UserError(f"expected table {table.name} at {self.root}, found none; run `recpipe init`") from None
 
+    def has_rows(self, table: Table, first: date, last: date) -> bool:
+        """Whether the table has rows of the days ``first`` to ``last``, both inclusive; asks its metadata alone."""
+        return any(first <= day <= last for day in delta.days(self.root, table))
+
     def overwrite_partition(self, table: Table, frame: DataFrame, day: date) -> Written:
         """Replace the rows of ``day`` by ``frame`` in one commit; see `overwrite_days`."""
         return self.overwrite_days(table, frame, day, day)

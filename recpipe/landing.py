@@ -1,6 +1,7 @@
 """The landing folder: what arrived on which day.
 
-`landing/reviews/arrived_on=YYYY-MM-DD/<file>`, likewise `items/`; names that start with `_` or `.` are not data.
+`landing/KIND/arrived_on=YYYY-MM-DD/<file>`, where KIND is reviews, events, items or users. Names that start with
+`_` or `.` are no data.
 """
 
 import fcntl
@@ -8,23 +9,19 @@ import filecmp
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from recpipe.errors import UserError
-from recpipe.sources import amazon
-from recpipe.sources.amazon import FORMATS, KINDS, Dialect
-from recpipe.sources.lines import read_lines
-from recpipe.sources.replay import cut, cut_name, origin_file
-from recpipe.tables import MIN_DAY
-
-DETECTED_LINES = 100
-"""Lines by which a file's format is told."""
+from recpipe.sources.files import hashed, layout_of, records_of
+from recpipe.sources.formats import Format, Layout
+from recpipe.sources.known import FORMATS
+from recpipe.sources.replay import Origin, cut, cut_name, origin_file, write_origin
+from recpipe.tables import KINDS, MIN_DAY
 
 _DAY_FOLDER = re.compile(r"arrived_on=(\d{4}-\d{2}-\d{2})")
 
@@ -40,7 +37,7 @@ class Landed:
     """What `land` did with one file."""
 
     file: str  # its name in the day folders
-    dialect: Dialect
+    layout: Layout
     lines: dict[date, int]  # that are not blank, by day of arrival
     known: int = 0  # days on which it lay there already, byte for byte
 
@@ -48,7 +45,7 @@ class Landed:
         first, last, total = min(self.lines), max(self.lines), sum(self.lines.values())
         days = f"on {first}" if first == last else f"on {len(self.lines)} days, {first} to {last}"
         known = f"; {self.known} of its files had landed before" if self.known else ""
-        return f"{self.file}: {total:,} lines of {self.dialect.kind} ({self.dialect.format}) {days}{known}"
+        return f"{self.file}: {total:,} lines of {self.layout.format} {days}{known}"
 
 
 def landed_files(landing: Path) -> list[LandedFile]:
@@ -87,17 +84,42 @@ def _require_file(path: Path) -> None:
         raise UserError(f"expected a printable file name not starting with _ or ., found {path.name!r}; rename it")
 
 
-def dialect_of(path: Path) -> Dialect | None:
-    """Format and kind by the file's first lines; None for a file without lines.
+@dataclass(frozen=True)
+class Choice:
+    """How files are to be read, as the user says it."""
 
-    Raises:
-        UserError: the file cannot be read, or its format is not known.
-    """
-    return amazon.detect((line.content for line in islice(read_lines(path), DETECTED_LINES)), str(path))
+    format: str  # name
+    formats: Sequence[Format] = FORMATS  # that there are
+    columns: tuple[str, ...] = ()  # of CSV files without a header
+
+    def layout_of(self, path: Path) -> Layout:
+        """Raises:
+        UserError: there is no such format, or the file is missing, unreadable, empty or in another one.
+        """
+        chosen = [format_ for format_ in self.formats if format_.name == self.format]
+        if not chosen:
+            names = ", ".join(dict.fromkeys(format_.name for format_ in self.formats))
+            raise UserError(f"expected a format out of {names}, found {self.format!r}; give --format")
+        _require_file(path)
+        try:
+            layout = layout_of(path, chosen, self.columns)
+        except UserError:
+            if other := self._other_layout(path):
+                found = other.format.name
+                raise UserError(f"expected {self.format} in {path}, found {found}; give --format {found}") from None
+            raise
+        if layout is None:
+            raise UserError(f"expected lines in {path}, found none; fetch it again")
+        return layout
+
+    def _other_layout(self, path: Path) -> Layout | None:
+        with suppress(UserError):
+            return layout_of(path, self.formats)
+        return None
 
 
 def land(
-    files: Sequence[Path], format_: str, landing: Path, arrived_on: date, sealed_days: Collection[date] = frozenset()
+    files: Sequence[Path], choice: Choice, landing: Path, arrived_on: date, sealed_days: Collection[date] = frozenset()
 ) -> list[Landed]:
     """Put whole files into the folder of ``arrived_on``.
 
@@ -108,30 +130,30 @@ def land(
             name landed there, or the disk is full.
     """
     _require_open(arrived_on, sealed_days)
-    return _land(files, format_, landing, partial(_copy, day=arrived_on))
+    return _land(files, choice, landing, partial(_copy, day=arrived_on))
 
 
 def replay(
-    files: Sequence[Path], format_: str, landing: Path, replay_from: date, sealed_days: Collection[date] = frozenset()
+    files: Sequence[Path], choice: Choice, landing: Path, replay_from: date, sealed_days: Collection[date] = frozenset()
 ) -> list[Landed]:
-    """Cut historical dumps into the days on which their lines would have arrived.
+    """Cut historical dumps into the days on which their records would have arrived.
 
-    What a dump has up to ``replay_from`` arrives on that day, together with every line that has no date; what is dated
-    later arrives on its own UTC day. Lines stay as they are, byte for byte.
+    What a dump has up to ``replay_from`` arrives on that day, together with every record that has no date; what is
+    dated later arrives on its own UTC day. Records stay as they are, byte for byte.
 
     Raises:
         UserError: as `land`.
     """
     _require_open(replay_from, sealed_days)
-    return _land(files, format_, landing, partial(_cut, first=replay_from))
+    return _land(files, choice, landing, partial(_cut, first=replay_from))
 
 
 def _land(
-    files: Sequence[Path], format_: str, landing: Path, put: Callable[[Path, Dialect, Path], Landed]
+    files: Sequence[Path], choice: Choice, landing: Path, put: Callable[[Path, Layout, Path], Landed]
 ) -> list[Landed]:
-    dialects = [_require_dialect(path, format_) for path in files]
+    layouts = [choice.layout_of(path) for path in files]
     with _aside(landing) as folder:
-        reports = [put(path, dialect, folder) for path, dialect in zip(files, dialects, strict=True)]
+        reports = [put(path, layout, folder) for path, layout in zip(files, layouts, strict=True)]
         _move(folder, landing, reports)
     return reports
 
@@ -141,18 +163,6 @@ def _require_open(day: date, sealed_days: Collection[date]) -> None:
         raise UserError(f"expected a day from {MIN_DAY} on, found {day}; name a later day")
     if sealed_days and day <= (last := max(sealed_days)):
         raise UserError(f"expected a day after {last}, up to which all days are sealed, found {day}; name a later day")
-
-
-def _require_dialect(path: Path, format_: str) -> Dialect:
-    if format_ not in FORMATS:
-        raise UserError(f"expected a format out of {', '.join(FORMATS)}, found {format_!r}; give --format")
-    _require_file(path)
-    dialect = dialect_of(path)
-    if dialect is None:
-        raise UserError(f"expected lines in {path}, found none; fetch it again")
-    if dialect.format != format_:
-        raise UserError(f"expected {format_} in {path}, found {dialect.format}; give --format {dialect.format}")
-    return dialect
 
 
 @contextmanager
@@ -173,20 +183,21 @@ def _aside(landing: Path) -> Iterator[Path]:
         raise UserError(f"expected to write into {landing}, found: {error}; mend it and land again") from None
 
 
-def _copy(path: Path, dialect: Dialect, folder: Path, day: date) -> Landed:
-    target = folder / dialect.kind / f"arrived_on={day}" / path.name
+def _copy(path: Path, layout: Layout, folder: Path, day: date) -> Landed:
+    target = folder / layout.format.kind / f"arrived_on={day}" / path.name
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, target)
-    return Landed(path.name, dialect, {day: sum(1 for _ in read_lines(target))})
+    write_origin(target, Origin(path.name, hashed(target).sha256, layout, is_cut=False))
+    return Landed(path.name, layout, {day: sum(1 for _ in records_of(target, layout))})
 
 
-def _cut(path: Path, dialect: Dialect, folder: Path, first: date) -> Landed:
-    return Landed(cut_name(path), dialect, cut(path, dialect, first, folder / dialect.kind))
+def _cut(path: Path, layout: Layout, folder: Path, first: date) -> Landed:
+    return Landed(cut_name(path.name), layout, cut(path, path.name, layout, first, folder / layout.format.kind))
 
 
 def _move(folder: Path, landing: Path, reports: list[Landed]) -> None:
     """Put the written files up; those that lie there already, byte for byte, are left alone."""
-    names = [(report.dialect.kind, report.file) for report in reports]
+    names = [(report.layout.format.kind, report.file) for report in reports]
     if len(set(names)) < len(names):
         raise UserError(
             f"expected files of different names, found two named {max(names, key=names.count)[1]}; rename one"
@@ -194,7 +205,7 @@ def _move(folder: Path, landing: Path, reports: list[Landed]) -> None:
     moves = []
     for report in reports:
         for day in sorted(report.lines):
-            place = Path(report.dialect.kind) / f"arrived_on={day}" / report.file
+            place = Path(report.layout.format.kind) / f"arrived_on={day}" / report.file
             if not (landing / place).exists():
                 moves.append(place)
             elif filecmp.cmp(folder / place, landing / place, shallow=False):
@@ -203,6 +214,6 @@ def _move(folder: Path, landing: Path, reports: list[Landed]) -> None:
                 raise UserError(f"expected no other file at {landing / place}, found one; rename the new file")
     for place in moves:
         (landing / place).parent.mkdir(parents=True, exist_ok=True)
-        if origin_file(folder / place).exists():  # first, so that no cut file ever lies there without its origin
-            origin_file(folder / place).replace(origin_file(landing / place))
+        # First, so that no landed file ever lies there without its origin.
+        origin_file(folder / place).replace(origin_file(landing / place))
         (folder / place).replace(landing / place)

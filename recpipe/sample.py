@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recpipe.errors import UserError
-from recpipe.landing import land
+from recpipe.landing import Choice, land
 from recpipe.sample_words import DEPARTMENTS, OPINIONS, SHOPS, STYLES
 
 HISTORY = timedelta(days=730)
@@ -101,7 +101,7 @@ def write_sample(landing: Path, sample: Sample) -> Planted:
             with reviews_file.open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as stream:
                 stream.writelines(arriving[day])
             items_file.write_bytes(b"".join(metadata))
-            land([reviews_file, items_file] if metadata else [reviews_file], "amazon-2023", landing, day)
+            land([reviews_file, items_file] if metadata else [reviews_file], Choice("amazon-2023"), landing, day)
             planted.review_lines[day], planted.item_lines[day] = len(arriving[day]), len(metadata)
     return planted
 

@@ -17,7 +17,7 @@ class Column:
     nullable: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """One table of the lake; its name is its address.
 
@@ -35,6 +35,7 @@ class Table:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     may_be_empty: bool = False
+    prefers: str | None = None  # of lines with one key in one arrival, the one with the greatest value here is kept
 
     @property
     def day_column(self) -> str:
@@ -52,6 +53,10 @@ MIN_DAY = date(1995, 1, 1)
 """No shop had a review page before; an earlier date is a wrong unit or a wrong field."""
 
 MAX_INT = 2**31 - 1
+KINDS = ("reviews", "events", "items", "users")
+"""What a file holds; each kind has a folder in the landing folder and a table of the same name."""
+
+EVENT_TYPES = ("view", "cart", "purchase")
 SOURCES = ("two_tower", "popular")
 VERDICTS = ("promoted", "rejected", "skipped", "failed")
 STRANGER = ""
@@ -71,7 +76,7 @@ ARRIVALS = Table(
     "of kind `none`. lines_read = accepted + rejected + duplicates.",
     columns=(
         _ARRIVED_ON,
-        Column("kind", "string", "reviews, items, or none."),
+        Column("kind", "string", "reviews, events, items, users, or none."),
         Column("file", "string", "Name of the file in its day folder; empty for kind none."),
         Column("format", "string", "Format in which the file was read; empty for kind none."),
         Column("origin", "string", "File that was landed, if another one was cut into days; else as file."),
@@ -85,7 +90,7 @@ ARRIVALS = Table(
     partition=("arrived_on",),
     writer="spark",
     ranges={"lines_read": (0, 2**53), "accepted": (0, 2**53), "rejected": (0, 2**53), "duplicates": (0, 2**53)},
-    values={"kind": ("reviews", "items", "none")},
+    values={"kind": (*KINDS, "none")},
 )
 
 REVIEWS = Table(
@@ -96,7 +101,7 @@ REVIEWS = Table(
         _USER,
         _ITEM,
         Column("reviewed_at", "timestamp", "When it was written, UTC."),
-        Column("rating", "double", "Stars, 1 to 5."),
+        Column("rating", "double", "Stars, 0.5 to 5, on the scale of the format."),
         Column("title", "string", "Headline.", nullable=True),
         Column("text", "string", "Body.", nullable=True),
         Column("vote", "int", "People who found it helpful.", nullable=True),
@@ -105,7 +110,25 @@ REVIEWS = Table(
     key=("arrived_on", "user_id", "item_id", "reviewed_at"),
     partition=("arrived_on",),
     writer="spark",
-    ranges={"rating": (1, 5), "vote": (0, MAX_INT)},
+    ranges={"rating": (0.5, 5), "vote": (0, MAX_INT)},
+    may_be_empty=True,
+    prefers="vote",
+)
+
+EVENTS = Table(
+    name="events",
+    comment="An accepted behaviour event: a user viewed an item, put it into the cart, or bought it.",
+    columns=(
+        _ARRIVED_ON,
+        _USER,
+        _ITEM,
+        Column("event_type", "string", "view, cart or purchase."),
+        Column("occurred_at", "timestamp", "When, UTC."),
+    ),
+    key=("arrived_on", "user_id", "item_id", "event_type", "occurred_at"),
+    partition=("arrived_on",),
+    writer="spark",
+    values={"event_type": EVENT_TYPES},
     may_be_empty=True,
 )
 
@@ -129,12 +152,29 @@ ITEMS = Table(
     may_be_empty=True,
 )
 
+USERS = Table(
+    name="users",
+    comment="An accepted version of what is known of a user; the newest arrival as of a day is the user's.",
+    columns=(
+        _ARRIVED_ON,
+        _USER,
+        Column("age", "int", "Years; where a shop gives a band, its lower end.", nullable=True),
+        Column("gender", "string", "As the shop writes it.", nullable=True),
+        Column("occupation", "string", "As the shop writes it.", nullable=True),
+    ),
+    key=("arrived_on", "user_id"),
+    partition=("arrived_on",),
+    writer="spark",
+    ranges={"age": (0, 150)},
+    may_be_empty=True,
+)
+
 REJECTED_ROWS = Table(
     name="rejected_rows",
     comment="A line that was not accepted, and why; never its text.",
     columns=(
         _ARRIVED_ON,
-        Column("kind", "string", "reviews or items."),
+        Column("kind", "string", "reviews, events, items or users."),
         Column("file", "string", "Name of the file in its day folder."),
         Column("line_number", "bigint", "Line in that file, from 1."),
         Column("origin", "string", "File that was landed, if another one was cut into days; else as file."),
@@ -146,7 +186,7 @@ REJECTED_ROWS = Table(
     partition=("arrived_on",),
     writer="spark",
     ranges={"line_number": (1, 2**53), "origin_line": (1, 2**53)},
-    values={"kind": ("reviews", "items")},
+    values={"kind": KINDS},
     may_be_empty=True,
 )
 
@@ -176,7 +216,7 @@ USER_FEATURES = Table(
     key=("ds", "user_id"),
     partition=("ds",),
     writer="spark",
-    ranges={"history": (0, MAX_INT), "review_count": (1, 2**53), "rating_mean": (1, 5)},
+    ranges={"history": (0, MAX_INT), "review_count": (1, 2**53), "rating_mean": (0.5, 5)},
 )
 
 ITEM_FEATURES = Table(
@@ -198,7 +238,7 @@ ITEM_FEATURES = Table(
         "item_index": (0, MAX_INT),
         "review_count": (0, 2**53),
         "review_count_30d": (0, 2**53),
-        "rating_mean": (1, 5),
+        "rating_mean": (0.5, 5),
     },
 )
 
@@ -356,7 +396,9 @@ RUNS = Table(
 TABLES = (
     ARRIVALS,
     REVIEWS,
+    EVENTS,
     ITEMS,
+    USERS,
     REJECTED_ROWS,
     ITEM_INDEX,
     USER_FEATURES,
@@ -372,3 +414,6 @@ TABLES = (
     RUNS,
 )
 """Every table, in the order of the flow."""
+
+OF_KINDS = tuple(table for table in TABLES if table.name in KINDS)
+"""The tables that landed lines become."""

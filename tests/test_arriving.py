@@ -7,7 +7,7 @@ import pytest
 from recpipe import delta
 from recpipe.arriving import SealedFile, arriving_files, ingest_lock, sealed_files
 from recpipe.errors import UserError
-from recpipe.landing import replay
+from recpipe.landing import Choice, replay
 from recpipe.settings import CHECKOUT
 from recpipe.tables import ARRIVALS
 from tests.raw_lines import item_2018, item_2023, landed, review_2018, review_2023, seconds, write_lines
@@ -56,7 +56,7 @@ def test_files_that_show_up_in_a_sealed_day_or_before_it_are_not_read(landing):
 def test_a_cut_file_keeps_its_origin(tmp_path, landing):
     replay(
         [write_lines(tmp_path / "dump.json", review_2018(unixReviewTime=seconds("2024-01-02")))],
-        "amazon-2018",
+        Choice("amazon-2018"),
         landing,
         MONDAY,
     )

@@ -2,7 +2,7 @@ import pytest
 
 from recpipe.arriving import Arriving, ArrivingFile
 from recpipe.errors import UserError
-from recpipe.intake import Intake
+from recpipe.intake import WRONG_UNIT, Intake
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 
 
@@ -12,7 +12,9 @@ def lines(count, kind="reviews", arrived_on=MONDAY, file="r.json", first_line=1,
 
 
 def intake(*rows, last=MONDAY, not_read=()):
-    files = [ArrivingFile(*name, "", "", False, "") for name in {(row[0], row[1], row[2], row[2]) for row in rows}]
+    files = [
+        ArrivingFile(*name, None, "", False, "", (None,)) for name in {(row[0], row[1], row[2], row[2]) for row in rows}
+    ]
     return Intake.of(Arriving(MONDAY, last, files, not_read), rows)
 
 
@@ -53,6 +55,14 @@ def test_a07_a_file_that_is_not_whole_stops_the_run():
         intake(lines(7), lines(0, failure="a is cut", first_line=None)).require_whole_files()
     with pytest.raises(UserError, match=r"^a is cut; and 1 more files like it$"):
         intake(lines(0, failure="b is cut"), lines(0, failure="a is cut")).require_whole_files()
+
+
+def test_c01_a_file_with_mostly_the_wrong_unit_fails_as_a_whole():
+    wrong = {"reason": "dated_before_1995", "notes": [WRONG_UNIT]}
+    intake(lines(2), lines(2, **wrong), lines(5, file="other.json")).require_whole_files()
+    message = r"r\.json: expected dates in the unit of .*, found another one in 3 of 5 lines"
+    with pytest.raises(UserError, match=message):
+        intake(lines(2), lines(3, **wrong), lines(5, file="other.json")).require_whole_files()
 
 
 def test_too_many_rejects_on_one_day_stop_the_run_and_are_named():

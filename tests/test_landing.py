@@ -1,5 +1,6 @@
 import errno
 import gzip
+import hashlib
 import json
 import os
 import subprocess
@@ -11,11 +12,13 @@ import pytest
 
 from recpipe import landing as landing_module
 from recpipe.errors import UserError
-from recpipe.landing import LandedFile, dialect_of, land, landed_files, replay
+from recpipe.landing import Choice, LandedFile, land, landed_files, replay
 from recpipe.settings import CHECKOUT
-from recpipe.sources.amazon import Dialect
-from recpipe.sources.lines import read_lines
-from recpipe.sources.replay import origin_lines
+from recpipe.sources.amazon import REVIEWS_2018
+from recpipe.sources.formats import LINES, Layout
+from recpipe.sources.known import FORMATS
+from recpipe.sources.lines import lines_of, read_parts
+from recpipe.sources.replay import Origin, origin_file, origin_lines, read_origin
 from tests.raw_lines import item_2018, landed, review_2018, review_2023, seconds, write_lines
 
 DAY = date(2018, 4, 9)
@@ -44,16 +47,19 @@ def refusal(*arguments, put=land, **options) -> str:
 
 def test_a_whole_file_lands_as_it_is(tmp_path, landing):
     file = write_lines(tmp_path / "r.json.gz", review_2018(), b"", review_2018(reviewerID="U2"), zipped=True)
-    [report] = land([file], "amazon-2018", landing, DAY)
+    [report] = land([file], Choice("amazon-2018"), landing, DAY)
     there = landing / "reviews" / "arrived_on=2018-04-09" / "r.json.gz"
     assert there.read_bytes() == file.read_bytes()
-    assert everything_in(landing) == [str(there.relative_to(landing))]
+    assert set(everything_in(landing)) == {str(path.relative_to(landing)) for path in (there, origin_file(there))}
+    assert read_origin(there, FORMATS) == Origin(
+        "r.json.gz", hashlib.sha256(file.read_bytes()).hexdigest(), Layout(REVIEWS_2018, LINES), is_cut=False
+    )
     assert str(report) == "r.json.gz: 2 lines of reviews (amazon-2018) on 2018-04-09"
 
 
 def test_the_kind_of_a_file_decides_its_folder(tmp_path, landing):
     files = [write_lines(tmp_path / "r.json", review_2018()), write_lines(tmp_path / "i.json", item_2018())]
-    land(files, "amazon-2018", landing, DAY)
+    land(files, Choice("amazon-2018"), landing, DAY)
     assert landed_files(landing) == [
         LandedFile("items", DAY, landing / "items" / "arrived_on=2018-04-09" / "i.json"),
         LandedFile("reviews", DAY, landing / "reviews" / "arrived_on=2018-04-09" / "r.json"),
@@ -64,7 +70,7 @@ def test_a_replayed_dump_lands_day_by_day_and_its_items_on_the_first(tmp_path, l
     days = ("2018-04-11", "2010-01-01", "2018-04-09", "2018-04-12")
     reviews = write_lines(tmp_path / "r.json", *(review_2018(unixReviewTime=seconds(day)) for day in days))
     items = write_lines(tmp_path / "i.json", item_2018(), item_2018(asin="I2"))
-    first, second = replay([reviews, items], "amazon-2018", landing, DAY)
+    first, second = replay([reviews, items], Choice("amazon-2018"), landing, DAY)
     assert first.lines == {DAY: 2, date(2018, 4, 11): 1, date(2018, 4, 12): 1}
     assert second.lines == {DAY: 2}
     assert [(file.kind, str(file.arrived_on)) for file in landed_files(landing)] == [
@@ -79,9 +85,9 @@ def test_a_replayed_dump_lands_day_by_day_and_its_items_on_the_first(tmp_path, l
 @pytest.mark.parametrize("put", [land, replay])
 def test_landing_twice_changes_nothing(tmp_path, landing, put):
     file = write_lines(tmp_path / "r.json", review_2018(), review_2018(unixReviewTime=seconds("2018-04-11")))
-    put([file], "amazon-2018", landing, DAY)
+    put([file], Choice("amazon-2018"), landing, DAY)
     before = {name: (landing / name).read_bytes() for name in everything_in(landing)}
-    [report] = put([file], "amazon-2018", landing, DAY)
+    [report] = put([file], Choice("amazon-2018"), landing, DAY)
     assert report.known == len(report.lines)
     assert "had landed before" in str(report)
     assert {name: (landing / name).read_bytes() for name in everything_in(landing)} == before
@@ -89,17 +95,17 @@ def test_landing_twice_changes_nothing(tmp_path, landing, put):
 
 @pytest.mark.parametrize("put", [land, replay])
 def test_another_file_of_the_same_name_is_refused(tmp_path, landing, put):
-    put([write_lines(tmp_path / "r.json", review_2018())], "amazon-2018", landing, DAY)
+    put([write_lines(tmp_path / "r.json", review_2018())], Choice("amazon-2018"), landing, DAY)
     before = everything_in(landing)
     files = [write_lines(tmp_path / "a.json", review_2018()), write_lines(tmp_path / "r.json", review_2018(asin="I2"))]
-    assert "expected no other file at" in refusal(files, "amazon-2018", landing, DAY, put=put)
+    assert "expected no other file at" in refusal(files, Choice("amazon-2018"), landing, DAY, put=put)
     assert everything_in(landing) == before
 
 
 @pytest.mark.parametrize("put", [land, replay])
 def test_two_files_of_one_name_are_refused(tmp_path, landing, put):
     files = [write_lines(tmp_path / folder / "r.json", review_2018(asin=folder)) for folder in "ab"]
-    assert "two named r.json" in refusal(files, "amazon-2018", landing, DAY, put=put)
+    assert "two named r.json" in refusal(files, Choice("amazon-2018"), landing, DAY, put=put)
     assert everything_in(landing) == []
 
 
@@ -108,40 +114,40 @@ def test_sealed_days_are_refused_and_all_before_them(tmp_path, landing, put):
     file = write_lines(tmp_path / "r.json", review_2018())
     sealed = {date(2018, 4, 10), date(2018, 4, 11)}
     for day in (DAY, date(2018, 4, 10), date(2018, 4, 11)):
-        message = refusal([file], "amazon-2018", landing, day, sealed, put=put)
+        message = refusal([file], Choice("amazon-2018"), landing, day, sealed, put=put)
         assert message.startswith("expected a day after 2018-04-11")
-    assert put([file], "amazon-2018", landing, date(2018, 4, 12), sealed)
+    assert put([file], Choice("amazon-2018"), landing, date(2018, 4, 12), sealed)
 
 
 def test_another_format_is_refused_with_the_right_one(tmp_path, landing):
     file = write_lines(tmp_path / "r.json", review_2023())
-    assert "give --format amazon-2023" in refusal([file], "amazon-2018", landing, DAY)
-    assert "amazon-2018, amazon-2023" in refusal([file], "yelp", landing, DAY)
+    assert "give --format amazon-2023" in refusal([file], Choice("amazon-2018"), landing, DAY)
+    assert "amazon-2018, amazon-2023" in refusal([file], Choice("yelp"), landing, DAY)
 
 
 def test_a09_an_empty_file_is_refused(tmp_path, landing):
     for lines in ((), (b"", b" ")):
-        assert "found none" in refusal([write_lines(tmp_path / "r.json", *lines)], "amazon-2018", landing, DAY)
+        assert "found none" in refusal([write_lines(tmp_path / "r.json", *lines)], Choice("amazon-2018"), landing, DAY)
 
 
 def test_a10_a_page_is_refused(tmp_path, landing):
     page = write_lines(tmp_path / "r.json", b"", b"<html>404</html>")
-    assert "found b'<html>404</html>' at its start" in refusal([page], "amazon-2018", landing, DAY)
+    assert "found b'<html>404</html>' at its start" in refusal([page], Choice("amazon-2018"), landing, DAY)
 
 
 def test_missing_files_and_folders_and_odd_names_are_refused(tmp_path, landing):
     good = write_lines(tmp_path / "good.json", review_2018())
-    assert "found none" in refusal([good, tmp_path / "missing.json"], "amazon-2018", landing, DAY)
-    assert "found a folder" in refusal([good, tmp_path], "amazon-2018", landing, DAY)
+    assert "found none" in refusal([good, tmp_path / "missing.json"], Choice("amazon-2018"), landing, DAY)
+    assert "found a folder" in refusal([good, tmp_path], Choice("amazon-2018"), landing, DAY)
     for name in ("_r.json", ".r.json", "r\n.json"):
         odd = write_lines(tmp_path / name, review_2018())
-        assert "rename it" in refusal([good, odd], "amazon-2018", landing, DAY)
+        assert "rename it" in refusal([good, odd], Choice("amazon-2018"), landing, DAY)
     assert not landing.exists()
 
 
 def test_a_day_before_1995_is_refused(tmp_path, landing):
     file = write_lines(tmp_path / "r.json", review_2018())
-    assert "from 1995-01-01 on" in refusal([file], "amazon-2018", landing, date(1994, 12, 31))
+    assert "from 1995-01-01 on" in refusal([file], Choice("amazon-2018"), landing, date(1994, 12, 31))
 
 
 @pytest.mark.parametrize("put", [land, replay])
@@ -150,7 +156,7 @@ def test_a07_a_truncated_gzip_leaves_nothing_behind(tmp_path, landing, put):
     file = tmp_path / "r.json.gz"
     file.write_bytes(whole[: len(whole) // 2])
     good = write_lines(tmp_path / "good.json", review_2018())
-    assert "r.json.gz unreadable after line" in refusal([good, file], "amazon-2018", landing, DAY, put=put)
+    assert "r.json.gz unreadable after line" in refusal([good, file], Choice("amazon-2018"), landing, DAY, put=put)
     assert everything_in(landing) == []
 
 
@@ -162,25 +168,26 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, landing, put, monkeypatch):
     monkeypatch.setattr(landing_module.shutil, "copyfile", full)
     monkeypatch.setattr("recpipe.sources.replay._append", full)
     file = write_lines(tmp_path / "r.json", review_2018())
-    assert "No space left on device" in refusal([file], "amazon-2018", landing, DAY, put=put)
+    assert "No space left on device" in refusal([file], Choice("amazon-2018"), landing, DAY, put=put)
     assert everything_in(landing) == []
 
 
 def test_what_a_killed_landing_left_aside_is_no_data_and_goes(tmp_path, landing):
     left = landed(landing / ".landing", "reviews", "2018-04-09", "old.json", review_2018())
-    land([write_lines(tmp_path / "r.json", review_2018())], "amazon-2018", landing, DAY)
+    land([write_lines(tmp_path / "r.json", review_2018())], Choice("amazon-2018"), landing, DAY)
     assert not left.exists()
-    assert everything_in(landing) == ["reviews/arrived_on=2018-04-09/r.json"]
+    assert [file.path.name for file in landed_files(landing)] == ["r.json"]
+    assert len(everything_in(landing)) == 2
 
 
 def test_a_replay_that_was_killed_while_it_moved_files_is_finished_by_the_next(tmp_path, landing):
     days = [f"2018-04-{day}" for day in range(10, 20)]
     file = write_lines(tmp_path / "r.json", *(review_2018(unixReviewTime=seconds(day)) for day in days))
-    replay([file], "amazon-2018", landing, DAY)
+    replay([file], Choice("amazon-2018"), landing, DAY)
     whole = everything_in(landing)
     for day in days[4:]:
         (landing / "reviews" / f"arrived_on={day}" / "r.json.gz").unlink()
-    [report] = replay([file], "amazon-2018", landing, DAY)
+    [report] = replay([file], Choice("amazon-2018"), landing, DAY)
     assert report.known == 4
     assert everything_in(landing) == whole
 
@@ -206,11 +213,6 @@ def test_no_landing_folder_is_an_empty_one(landing):
     assert landed_files(landing) == []
 
 
-def test_a17_the_dialect_of_a_file(tmp_path):
-    assert dialect_of(write_lines(tmp_path / "a", item_2018(), zipped=True)) == Dialect("amazon-2018", "items")
-    assert dialect_of(write_lines(tmp_path / "b")) is None
-
-
 def test_landing_needs_neither_spark_nor_arrow():
     engines = "{'pyspark', 'pyarrow', 'pandas', 'numpy'} & set(sys.modules)"
     code = f"import json, sys, recpipe.landing, recpipe.sample; print(json.dumps(sorted({engines})))"
@@ -222,7 +224,7 @@ def test_landing_needs_neither_spark_nor_arrow():
 
 @needs_real_files
 def test_a_real_dump_lands_with_every_line(landing):
-    [report] = replay([REAL / "All_Beauty_5.json.gz"], "amazon-2018", landing, DAY)
+    [report] = replay([REAL / "All_Beauty_5.json.gz"], Choice("amazon-2018"), landing, DAY)
     until = {day: lines for day, lines in report.lines.items() if day <= date(2018, 4, 12)}
     assert until == {DAY: 5005, date(2018, 4, 10): 15, date(2018, 4, 11): 15, date(2018, 4, 12): 15}
     with gzip.open(REAL / "All_Beauty_5.json.gz") as dump:
@@ -230,7 +232,7 @@ def test_a_real_dump_lands_with_every_line(landing):
     back = {}
     for file in landed_files(landing):
         numbers = origin_lines(file.path)
-        back |= {number: line.content for number, line in zip(numbers, read_lines(file.path), strict=True)}
+        back |= {number: line.content for number, line in zip(numbers, lines_of(read_parts(file.path)), strict=True)}
     assert len(lines) == 5269
     assert back == lines
 
@@ -238,7 +240,7 @@ def test_a_real_dump_lands_with_every_line(landing):
 @needs_real_files
 def test_real_metadata_lands_on_the_first_day(landing):
     names = ("Gift_Cards_5.json.gz", "meta_Gift_Cards.json.gz", "meta_Magazine_Subscriptions.json.gz")
-    reports = replay([REAL / name for name in names], "amazon-2018", landing, DAY)
+    reports = replay([REAL / name for name in names], Choice("amazon-2018"), landing, DAY)
     assert [sum(report.lines.values()) for report in reports] == [2972, 1547, 3385]
-    assert [report.dialect.kind for report in reports] == ["reviews", "items", "items"]
+    assert [report.layout.format.kind for report in reports] == ["reviews", "items", "items"]
     assert [len(report.lines) for report in reports][1:] == [1, 1]

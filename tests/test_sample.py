@@ -5,13 +5,14 @@ from datetime import date, timedelta
 
 import pytest
 
+from recpipe.arriving import arriving_files
 from recpipe.errors import UserError
-from recpipe.landing import dialect_of, landed_files
+from recpipe.landing import landed_files
 from recpipe.sample import Sample, write_sample
-from recpipe.sources.amazon import DAY, parse
-from recpipe.sources.lines import read_lines
+from recpipe.sources.fields import DAY
+from recpipe.sources.files import records_of
+from recpipe.sources.formats import parse
 from recpipe.sources.records import Reject
-from recpipe.sources.replay import origin_file
 
 SAMPLE = Sample()
 
@@ -30,10 +31,11 @@ def planted(landing):
 def arrivals(landing, planted):
     """By kind and day of arrival: outcomes of the lines."""
     outcomes = defaultdict(list)
-    for file in landed_files(landing):
-        dialect = dialect_of(file.path)
+    for file in arriving_files(landing, set(), SAMPLE.last_day).files:
+        decode = file.layout.decoder()
         outcomes[file.kind, file.arrived_on] = [
-            parse(line.content, dialect, file.arrived_on) for line in read_lines(file.path)
+            parse(line.content, file.layout.format, decode, file.arrived_on)
+            for line in records_of(file.path, file.layout)
         ]
     return outcomes
 
@@ -55,7 +57,6 @@ def test_ten_days_arrive_and_the_first_is_the_history(landing, planted, arrivals
     assert planted.item_lines == {day: len(arrivals["items", day]) for day in days}
     assert planted.review_lines[days[0]] > 10 * SAMPLE.users
     assert all(200 <= planted.review_lines[day] <= 500 for day in days[1:])
-    assert not any(origin_file(file.path).exists() for file in landed_files(landing))
 
 
 def test_it_says_what_was_written(planted):
@@ -67,7 +68,7 @@ def test_bad_lines_are_as_many_as_planted_and_few(planted, arrivals):
     outcomes = [outcome for lines in arrivals.values() for outcome in lines]
     reasons = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Reject))
     assert reasons.total() == planted.faults["bad"] > 50
-    assert reasons.keys() == {"missing_user", "bad_rating", "reviewed_before_1995", "not_json"}
+    assert reasons.keys() == {"missing_user", "bad_rating", "dated_before_1995", "not_json"}
     for lines in arrivals.values():
         assert sum(isinstance(outcome, Reject) for outcome in lines) <= 0.005 * len(lines)
     assert not any(outcome.notes for outcome in outcomes if not isinstance(outcome, Reject))

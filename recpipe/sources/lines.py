@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -24,6 +24,14 @@ class Part(NamedTuple):
     too_long: bool
 
 
+class Span(NamedTuple):
+    """A stretch of a plain file that starts and ends between two lines."""
+
+    start: int  # byte
+    stop: int  # byte behind the last
+    first_number: int  # of its first line
+
+
 class Line(NamedTuple):
     number: int  # from 1; blank lines are counted
     content: bytes  # without its end; empty when the line is too long
@@ -37,22 +45,34 @@ def line_hash(line: Line) -> str:
     return line.sha256 or hashlib.sha256(line.content).hexdigest()
 
 
-def read_parts(path: Path) -> Iterator[Part]:
-    """Every line that is not blank, byte for byte; lines longer than MAX_LINE in parts.
+def is_gzip(path: Path) -> bool:
+    """By the first two bytes, since names lie."""
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP
+
+
+def read_parts(path: Path, span: Span | None = None, blank: bool = False) -> Iterator[Part]:
+    """Every line, byte for byte, of the file or of a ``span`` of it; lines longer than MAX_LINE in parts.
+
+    Lines of white space alone are left out unless ``blank``.
 
     Raises:
         UserError: the file cannot be read to its end; names it and the last line that was whole.
     """
-    number = 0
+    number, left = (span.first_number - 1, span.stop - span.start) if span else (0, None)
     try:
         with _opened(path) as stream:
-            while content := stream.readline(MAX_LINE + 1):
+            if span:
+                stream.seek(span.start)
+            while left != 0 and (content := stream.readline(MAX_LINE + 1)):
                 number += 1
+                left = left and left - len(content)
                 too_long = _goes_on(content)
-                if too_long or content.strip():
+                if too_long or blank or content.strip():
                     yield Part(number, content, too_long)
                 while _goes_on(content):
                     content = stream.readline(MAX_LINE + 1)
+                    left = left and left - len(content)
                     if content:
                         yield Part(number, content, too_long)
     except (EOFError, zlib.error, OSError) as error:
@@ -62,14 +82,10 @@ def read_parts(path: Path) -> Iterator[Part]:
         ) from None
 
 
-def read_lines(path: Path) -> Iterator[Line]:
-    """Every line that is not blank.
-
-    Raises:
-        UserError: as `read_parts`.
-    """
+def lines_of(parts: Iterable[Part]) -> Iterator[Line]:
+    """The parts as lines."""
     digest, held = None, None
-    for part in read_parts(path):
+    for part in parts:
         if digest and held and part.number != held.number:
             yield _too_long(held, digest.hexdigest())
             digest = None
@@ -93,11 +109,5 @@ def _goes_on(content: bytes) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The file's text; its first two bytes tell gzip, since names lie."""
-    with path.open("rb") as file:
-        zipped = file.peek(2)[:2] == _GZIP
-        if not zipped:
-            yield file
-            return
-        with gzip.open(file, "rb") as stream:
-            yield stream
+    with gzip.open(path, "rb") if is_gzip(path) else path.open("rb") as stream:
+        yield stream

@@ -1,6 +1,7 @@
-"""What a line became: a review, an item, or a reason why it is neither."""
+"""What a line became: a record of one of the kinds, or a reason why it is none."""
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -12,11 +13,18 @@ class Review(NamedTuple):
     user_id: str
     item_id: str
     reviewed_at: int  # microseconds since 1970-01-01 UTC
-    rating: float  # 1 to 5
+    rating: float  # 0.5 to 5; which steps are right depends on the format
     title: str | None
     text: str | None
     vote: int | None
     verified: bool | None
+
+
+class Event(NamedTuple):
+    user_id: str
+    item_id: str
+    event_type: str  # one of tables.EVENT_TYPES
+    occurred_at: int  # microseconds since 1970-01-01 UTC
 
 
 class Item(NamedTuple):
@@ -29,7 +37,14 @@ class Item(NamedTuple):
     image_url: str | None
 
 
-Record = Review | Item
+class User(NamedTuple):
+    user_id: str
+    age: int | None  # years; where a shop gives a band, its lower end
+    gender: str | None
+    occupation: str | None
+
+
+Record = Review | Event | Item | User
 
 
 class Accepted(NamedTuple):
@@ -50,7 +65,21 @@ class RejectError(Exception):
         self.reject = Reject(reason, wrong_unit)
 
 
-def decode(content: bytes) -> tuple[dict[str, Any], list[str]]:
+Fields = Mapping[str, Any]
+Decode = Callable[[bytes], tuple[Fields, list[str]]]
+"""A record's bytes as named fields, and notes on what was replaced; raises `RejectError` for bytes that are none."""
+
+
+def decode_text(content: bytes, encoding: str = "utf-8") -> tuple[str, list[str]]:
+    """The text, with bytes that are none replaced by U+FFFD, and a note if there were any."""
+    content = content.removeprefix(_BOM)
+    try:
+        return content.decode(encoding), []
+    except UnicodeDecodeError:
+        return content.decode(encoding, "replace"), ["replaced_bytes"]
+
+
+def decode_json(content: bytes) -> tuple[Fields, list[str]]:
     """The JSON object of a line, and a note if bytes were replaced.
 
     What orjson refuses is tried by the standard library, which tells more apart: bytes that are no UTF-8 are
@@ -63,15 +92,13 @@ def decode(content: bytes) -> tuple[dict[str, Any], list[str]]:
     try:
         record = orjson.loads(content)
     except ValueError:
-        text = content.removeprefix(_BOM).decode("utf-8", "replace")
+        text, notes = decode_text(content)
         try:
             record = json.loads(text, strict=False)
         except RecursionError:
             raise RejectError("nested_too_deeply") from None
         except ValueError:
             raise RejectError("not_json") from None
-        if text.encode("utf-8", "replace") != content.removeprefix(_BOM):
-            notes.append("replaced_bytes")
     if not isinstance(record, dict):
         raise RejectError("not_an_object")
     return record, notes

@@ -1,58 +1,80 @@
-"""Cut a historical dump into the days on which its lines would have arrived."""
+"""Cut a historical dump into the days on which its records would have arrived; where a landed file comes from."""
 
 import gzip
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+import orjson
+
 from recpipe.errors import UserError
-from recpipe.sources.amazon import FORMATS, KINDS, Dialect, reviewed_on
-from recpipe.sources.lines import read_parts
+from recpipe.sources.files import parts_of
+from recpipe.sources.formats import LINES, PARQUET, Format, Layout, dated
 
 HELD_BYTES = 64 * 2**20
 """Bytes of the dump held in memory before they are appended to their days: a dump sorted by user touches every day."""
+
+MAX_HEADER = 2**20
+"""Bytes of a companion's first line."""
 
 _LINE_OVERHEAD = 150  # bytes that Python needs to hold a line and its number
 
 
 class Origin(NamedTuple):
-    """The dump that a file was cut out of."""
+    """Where a landed file comes from and how it is read."""
 
-    name: str
-    sha256: str
-    dialect: Dialect
+    name: str  # of the file that was landed
+    sha256: str  # of it
+    layout: Layout
+    is_cut: bool  # only some of its records are here; the companion has their line numbers there
 
 
 def origin_file(path: Path) -> Path:
-    """Beside a file that was cut out of a dump, gzip text: `Origin` as a line of JSON, then a line number a line."""
+    """Beside a landed file, gzip text: `Origin` as a line of JSON, then for a cut file a line number a line."""
     return path.with_name(f"_{path.name}.origin")
 
 
-def read_origin(path: Path) -> Origin | None:
-    """What the landed file ``path`` was cut out of; None for a file that landed whole.
+def write_origin(path: Path, origin: Origin) -> None:
+    _append(origin_file(path), [_header(origin)])
+
+
+def _header(origin: Origin) -> bytes:
+    format_, framing, columns, has_header = origin.layout
+    said = {"origin": origin.name, "sha256": origin.sha256, "format": format_.name, "kind": format_.kind}
+    said |= {"framing": framing, "columns": columns, "has_header": has_header, "is_cut": origin.is_cut}
+    return json.dumps(said).encode() + b"\n"
+
+
+def read_origin(path: Path, formats: Sequence[Format]) -> Origin | None:
+    """What is known of the landed file ``path``; None for a file that was put there by hand.
 
     Raises:
-        UserError: the companion is not as `cut` wrote it.
+        UserError: the companion is not as `recpipe land` wrote it, or names a format that is not among ``formats``.
     """
     if not origin_file(path).exists():
         return None
     try:
-        with gzip.open(origin_file(path), "rt") as file:
-            said = json.loads(file.readline())
-        dialect = Dialect(said["format"], said["kind"])
-        if dialect.format not in FORMATS or dialect.kind not in KINDS:
-            raise ValueError(f"unknown dialect {dialect}")
-        return Origin(said["origin"], said["sha256"], dialect)
+        with gzip.open(origin_file(path), "rb") as file:
+            said = orjson.loads(file.readline(MAX_HEADER))
+        [format_] = [known for known in formats if (known.name, known.kind) == (said["format"], said["kind"])] or [None]
+        layout = Layout(format_, said["framing"], tuple(map(str, said["columns"])), bool(said["has_header"]))
+        origin = Origin(str(said["origin"]), str(said["sha256"]), layout, bool(said["is_cut"]))
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise _spoilt(path, error) from None
+    if format_ is None:
+        raise UserError(
+            f"expected the format {said['format']} ({said['kind']}) of {path} to be known, found no such one; "
+            "name it in the settings again, or land the file in another format"
+        )
+    return origin
 
 
 def origin_lines(path: Path) -> Iterator[int]:
-    """For each line of the landed file its line number in the dump.
+    """For each record of the landed file its line number in the dump.
 
     Raises:
         UserError: as `read_origin`.
@@ -69,19 +91,22 @@ def _spoilt(path: Path, error: Exception) -> UserError:
     return UserError(f"expected {origin_file(path)} as `recpipe land` wrote it, found: {error!r}; land the dump again")
 
 
-def cut(path: Path, dialect: Dialect, first: date, folder: Path) -> dict[date, int]:
-    """Write the dump's lines, byte for byte, into gzip files `arrived_on=DAY/<name>` under ``folder``.
+def cut(path: Path, name: str, layout: Layout, first: date, folder: Path) -> dict[date, int]:
+    """Write the dump's records, byte for byte, into gzip files `arrived_on=DAY/<cut_name(name)>` under ``folder``.
 
-    Lines dated up to ``first`` and lines without a date go to ``first``, the others to the UTC day of their date. One
-    pass in bounded memory; equal dumps give equal bytes. Gives the number of lines by day.
+    Records dated up to ``first`` and those without a date go to ``first``, the others to the UTC day of their date.
+    One pass in bounded memory; equal dumps give equal bytes. Rows of Parquet become lines of JSON. The header of CSV
+    goes into the companions. Gives the number of records by day.
     """
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    days = _Days(path, Origin(path.name, sha256, dialect), folder)
+    framing = LINES if layout.framing == PARQUET else layout.framing
+    origin = Origin(name, sha256, layout._replace(framing=framing, has_header=False), is_cut=True)
+    days, decode = _Days(cut_name(name), origin, folder), layout.decoder()
     number, day = 0, first
-    for part in read_parts(path):
+    for part in parts_of(path, layout):
         if part.number != number:
-            day = first if part.too_long else max(first, reviewed_on(part.content, dialect) or first)
+            day = first if part.too_long else max(first, dated(part.content, layout.format, decode) or first)
             days.lines[day] += 1
             days.numbers[day].append(part.number)
             number = part.number
@@ -90,16 +115,15 @@ def cut(path: Path, dialect: Dialect, first: date, folder: Path) -> dict[date, i
     return dict(days.lines)
 
 
-def cut_name(path: Path) -> str:
-    return path.name if path.name.endswith(".gz") else f"{path.name}.gz"
+def cut_name(name: str) -> str:
+    return name if name.endswith(".gz") else f"{name}.gz"
 
 
 class _Days:
     """The files of every day, appended to in turns, so that none has to stay open."""
 
-    def __init__(self, path: Path, origin: Origin, folder: Path) -> None:
-        self.name, self.folder = cut_name(path), folder
-        self.header = json.dumps({"origin": origin.name, "sha256": origin.sha256, **origin.dialect._asdict()})
+    def __init__(self, name: str, origin: Origin, folder: Path) -> None:
+        self.name, self.origin, self.folder = name, origin, folder
         self.lines: dict[date, int] = defaultdict(int)
         self.numbers: dict[date, list[int]] = defaultdict(list)
         self._contents: dict[date, list[bytes]] = defaultdict(list)
@@ -114,12 +138,11 @@ class _Days:
     def flush(self) -> None:
         for day, contents in self._contents.items():
             file = self.folder / f"arrived_on={day}" / self.name
-            numbers = "".join(f"{number}\n" for number in self.numbers.pop(day, ()))
             if not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
-                numbers = f"{self.header}\n{numbers}"
+                write_origin(file, self.origin)
             _append(file, contents)
-            _append(origin_file(file), [numbers.encode()])
+            _append(origin_file(file), [b"%d\n" % number for number in self.numbers.pop(day, ())])
         self._contents.clear()
         self._held = 0
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -9,15 +10,19 @@ from pyspark.sql import DataFrame, SparkSession
 
 from recpipe.arriving import ArrivingFile
 from recpipe.errors import UserError
-from recpipe.sources.amazon import Dialect, parse
-from recpipe.sources.lines import Line, line_hash, read_lines
-from recpipe.sources.records import Accepted, Reject
+from recpipe.intake import WRONG_UNIT
+from recpipe.sources.files import records_of
+from recpipe.sources.formats import Layout, parse
+from recpipe.sources.lines import Line, Span, line_hash
+from recpipe.sources.records import Accepted, Decode, Reject
 from recpipe.sources.replay import origin_lines
 from recpipe.tables import Table
 
 BATCH_LINES = 10_000
 BATCH_BYTES = 16 * 2**20
 MOST_TASKS = 256
+CUT_OFF = (Reject("not_json"), Reject("not_csv"), Reject("not_a_literal"), Reject("wrong_number_of_fields"))
+"""Of a last line that does not end."""
 
 LINE_COLUMNS = (
     ("arrived_on", "date"),
@@ -28,7 +33,7 @@ LINE_COLUMNS = (
     ("origin_line", "bigint"),
     ("reason", "string"),  # null: accepted
     ("line_hash", "string"),  # of a rejected line
-    ("notes", "array<string>"),  # values that were there and could not be read
+    ("notes", "array<string>"),  # values that were there and could not be read; WRONG_UNIT beside a reason
     ("failure", "string"),  # why the file cannot be taken in, in a row that stands for no line
 )
 _ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "double": pa.float64(), "boolean": pa.bool_()}
@@ -38,24 +43,24 @@ _ARROW |= {"date": pa.date32(), "timestamp": pa.timestamp("us", tz="UTC"), "arra
 def read_landed(spark: SparkSession, files: Sequence[ArrivingFile], table: Table) -> DataFrame:
     """A row for every line of ``files`` that is not blank: `LINE_COLUMNS`, then the columns of ``table``.
 
-    The table's columns are null in a rejected line. Files are read side by side, each in bounded memory. A file that
-    cannot be taken in, since it is not whole or most of its dates are in the wrong unit, has a row with the `failure`;
-    a worker that raised it would fill the log with the stack traces of Spark.
+    The table's columns are null in a rejected line. Files are read side by side, and so are the spans of a large one,
+    each in bounded memory. A file that cannot be read to its end has a row with the `failure`; a worker that raised it
+    would fill the log with the stack traces of Spark.
     """
     columns = (*LINE_COLUMNS, *((column.name, column.type) for column in table.columns if column.name != "arrived_on"))
-    tasks = max(1, min(len(files), MOST_TASKS))
-    places = spark.range(0, len(files), 1, tasks)
-    return places.mapInArrow(_reader(tuple(files), columns), ", ".join(f"{name} {type_}" for name, type_ in columns))
+    stretches = tuple((file, span) for file in files for span in file.spans)
+    places = spark.range(0, len(stretches), 1, max(1, min(len(stretches), MOST_TASKS)))
+    return places.mapInArrow(_reader(stretches, columns), ", ".join(f"{name} {type_}" for name, type_ in columns))
 
 
 def _reader(
-    files: tuple[ArrivingFile, ...], columns: tuple[tuple[str, str], ...]
+    stretches: tuple[tuple[ArrivingFile, Span | None], ...], columns: tuple[tuple[str, str], ...]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def read(places: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         schema = pa.schema([(name, _ARROW[type_]) for name, type_ in columns])
         for batch in places:
             for place in batch.column(0).to_pylist():
-                yield from _in_batches(_rows_or_failure(files[place], len(columns) - len(LINE_COLUMNS)), schema)
+                yield from _in_batches(_rows_or_failure(*stretches[place], len(columns) - len(LINE_COLUMNS)), schema)
 
     return read
 
@@ -78,25 +83,27 @@ def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _rows_or_failure(file: ArrivingFile, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
+def _rows_or_failure(file: ArrivingFile, span: Span | None, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
     try:
-        yield from _rows(file, width)
+        yield from _rows(file, span, width)
     except UserError as error:
         place = (file.arrived_on, file.kind, file.file, None, file.origin, None, None, None, None)
         yield 0, (*place, str(error), *itertools.repeat(None, width))
 
 
-def _rows(file: ArrivingFile, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
+def _rows(file: ArrivingFile, span: Span | None, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """Each line's length and row.
 
     Raises:
-        UserError: most of the file's dates are in the wrong unit, or its companion does not fit.
+        UserError: the file cannot be read to its end, or its companion does not fit.
     """
-    dialect = Dialect(file.format, file.kind)
+    if file.layout is None:
+        return
     numbers = origin_lines(file.path) if file.is_cut else None
-    lines = wrong_units = 0
-    for line in read_lines(file.path):
-        outcome = _outcome(line, dialect, file)
+    nothing = tuple(itertools.repeat(None, width))
+    decode = file.layout.decoder()
+    for line in records_of(file.path, file.layout, span):
+        outcome = _outcome(line, file.layout, decode, file.arrived_on)
         origin_line = next(numbers, None) if numbers else line.number
         if origin_line is None:
             raise _misfit(file)
@@ -104,24 +111,17 @@ def _rows(file: ArrivingFile, width: int) -> Iterator[tuple[int, tuple[Any, ...]
         if isinstance(outcome, Accepted):
             yield len(line.content), (*place, None, None, outcome.notes, None, *outcome.record)
         else:
-            why = (outcome.reason, line_hash(line), None, None)
-            yield len(line.content), (*place, *why, *itertools.repeat(None, width))
-            wrong_units += outcome.wrong_unit
-        lines += 1
+            why = (outcome.reason, line_hash(line), [WRONG_UNIT] if outcome.wrong_unit else None, None)
+            yield len(line.content), (*place, *why, *nothing)
     if numbers and next(numbers, None) is not None:
         raise _misfit(file)
-    if 2 * wrong_units > lines:
-        raise UserError(
-            f"{file.path}: expected dates in the unit of {file.format}, found another one in {wrong_units} of {lines} "
-            "lines (seconds for milliseconds, or the other way round); convert them and land the file again"
-        )
 
 
-def _outcome(line: Line, dialect: Dialect, file: ArrivingFile) -> Accepted | Reject:
+def _outcome(line: Line, layout: Layout, decode: Decode, arrived_on: date) -> Accepted | Reject:
     if line.too_long:
         return Reject("line_too_long")
-    outcome = parse(line.content, dialect, file.arrived_on)
-    if not line.ended and outcome == Reject("not_json"):
+    outcome = parse(line.content, layout.format, decode, arrived_on)
+    if not line.ended and outcome in CUT_OFF:
         return Reject("cut_off")  # the last line of a file that may be cut
     return outcome
 

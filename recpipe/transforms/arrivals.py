@@ -2,19 +2,28 @@
 
 from datetime import date
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from recpipe.tables import ARRIVALS
+from recpipe.transforms.lines import union
 
 _FILE = ("arrived_on", "kind", "file")
 _FATE = (*_FILE, "reason", "is_duplicate", "notes", "failure")
+_NO_FATES = (
+    "arrived_on date, kind string, file string, reason string, is_duplicate boolean, notes array<string>, "
+    "failure string, line_number bigint"
+)
 _COUNTS = ("lines_read", "accepted", "rejected", "duplicates")
 
 
-def outcomes(review_lines: DataFrame, item_lines: DataFrame) -> DataFrame:
-    """Marked lines counted by file and fate: `_FATE`, `lines`, and `first_line` as an example. A few rows a file."""
-    fates = review_lines.select(*_FATE, "line_number").unionByName(item_lines.select(*_FATE, "line_number"))
+def outcomes(spark: SparkSession, lines: list[DataFrame]) -> DataFrame:
+    """Marked lines of every kind counted by file and fate: `_FATE`, `lines`, and `first_line` as an example.
+
+    A few rows a file.
+    """
+    none = spark.createDataFrame([], _NO_FATES)
+    fates = union([none, *(frame.select(*_FATE, "line_number") for frame in lines)])
     return fates.groupBy(*_FATE).agg(F.count("line_number").alias("lines"), F.min("line_number").alias("first_line"))
 
 

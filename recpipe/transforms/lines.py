@@ -1,23 +1,38 @@
-"""Lines of landed files, as `sources.spark_reader` reads them."""
+"""Lines of landed files, as `sources.spark_reader` reads them, and the tables reviews, events, items and users."""
 
-from pyspark.sql import Column, DataFrame, Window
+from functools import reduce
+
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from recpipe.tables import Table
 
+_PLACE = ("arrived_on", "file", "line_number")
 
-def mark_duplicates(lines: DataFrame, table: Table, *best_first: Column) -> DataFrame:
+
+def mark_duplicates(lines: DataFrame, table: Table) -> DataFrame:
     """Add `is_duplicate`: whether another line of the arrival has the table's key and is kept instead.
 
-    The kept one comes first by ``best_first``, then by a hash of its row. Equal rows are told apart by file and line,
-    so that counts by file are the same in every run. Rejected lines are no duplicates.
+    The kept one has the greatest value of ``table.prefers``, where there is one, then the least hash of its row. Equal
+    rows are told apart by file and line, so that counts by file are the same in every run. Rejected lines are no
+    duplicates.
     """
+    accepted = lines.filter(F.col("reason").isNull() & F.col("failure").isNull())
+    # Most keys are there once. Only rows of the others are sorted, since their texts are most of the data.
+    repeated = accepted.groupBy(*table.key).count().filter("count > 1").drop("count")
     row_hash = F.sha2(F.to_json(F.struct(*table.column_names)), 256)
-    order = Window.partitionBy(*table.key).orderBy(*best_first, row_hash, "file", "line_number")
-    is_duplicate = F.col("reason").isNull() & (F.row_number().over(order) > 1)
-    return lines.withColumn("is_duplicate", is_duplicate)
+    preferred = [F.desc_nulls_last(table.prefers)] if table.prefers else []
+    order = Window.partitionBy(*table.key).orderBy(*preferred, row_hash, "file", "line_number")
+    ranked = accepted.join(repeated, list(table.key), "left_semi").withColumn("_rank", F.row_number().over(order))
+    beaten = ranked.filter("_rank > 1").select(*_PLACE, F.lit(True).alias("is_duplicate"))
+    return lines.join(beaten, list(_PLACE), "left").fillna(False, ["is_duplicate"])
 
 
 def kept(lines: DataFrame, table: Table) -> DataFrame:
-    """The rows of ``table`` that the lines became."""
-    return lines.filter(F.col("reason").isNull() & ~F.col("is_duplicate")).select(*table.column_names)
+    """The rows of ``table`` that marked lines became."""
+    is_kept = F.col("reason").isNull() & F.col("failure").isNull() & ~F.col("is_duplicate")
+    return lines.filter(is_kept).select(*table.column_names)
+
+
+def union(frames: list[DataFrame]) -> DataFrame:
+    return reduce(DataFrame.unionByName, frames)

@@ -4,12 +4,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from recpipe.tables import REJECTED_ROWS
+from recpipe.transforms.lines import union
 
 
-def rejected_rows(review_lines: DataFrame, item_lines: DataFrame) -> DataFrame:
-    """The lines that were rejected, of both kinds."""
-    return _rejected(review_lines).unionByName(_rejected(item_lines))
-
-
-def _rejected(lines: DataFrame) -> DataFrame:
-    return lines.filter(F.col("reason").isNotNull()).select(*REJECTED_ROWS.column_names)
+def rejected_rows(lines: list[DataFrame]) -> DataFrame:
+    """The lines that were rejected, of every kind."""
+    columns = REJECTED_ROWS.column_names
+    return union([frame.filter(F.col("reason").isNotNull()).select(*columns) for frame in lines])

@@ -5,8 +5,12 @@ import tracemalloc
 import pytest
 
 from recpipe.errors import UserError
-from recpipe.sources.lines import MAX_LINE, line_hash, read_lines
+from recpipe.sources.lines import MAX_LINE, line_hash, lines_of, read_parts
 from tests.raw_lines import review_2018, write_lines
+
+
+def read_lines(path):
+    return lines_of(read_parts(path))
 
 
 def test_lines_come_with_their_numbers_and_without_their_ends(tmp_path):

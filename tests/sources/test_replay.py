@@ -4,18 +4,23 @@ from datetime import date
 import pytest
 
 from recpipe.errors import UserError
-from recpipe.sources import replay
-from recpipe.sources.amazon import Dialect
-from recpipe.sources.lines import MAX_LINE, read_lines
-from recpipe.sources.replay import cut, origin_file, origin_lines, read_origin
+from recpipe.sources import amazon, replay
+from recpipe.sources.formats import LINES, Layout
+from recpipe.sources.known import FORMATS
+from recpipe.sources.lines import MAX_LINE, lines_of, read_parts
+from recpipe.sources.replay import Origin, cut, origin_file, origin_lines, read_origin, write_origin
 from tests.raw_lines import review_2018, seconds, write_lines
 
-DIALECT = Dialect("amazon-2018", "reviews")
+LAYOUT = Layout(amazon.REVIEWS_2018, LINES)
 FIRST = date(2018, 1, 2)
 
 
 def on(day, **fields):
     return review_2018(unixReviewTime=seconds(day), **fields)
+
+
+def read_lines(path):
+    return lines_of(read_parts(path))
 
 
 def contents(folder):
@@ -34,7 +39,7 @@ def test_lines_go_to_their_days_byte_for_byte(tmp_path):
         on("2018-01-04"),
     ]
     dump = write_lines(tmp_path / "dump.json", *lines)
-    days = cut(dump, DIALECT, FIRST, tmp_path / "out")
+    days = cut(dump, "dump.json", LAYOUT, FIRST, tmp_path / "out")
     assert days == {date(2018, 1, 2): 3, date(2018, 1, 3): 1, date(2018, 1, 4): 2}
     assert contents(tmp_path / "out") == {
         "arrived_on=2018-01-02": lines[1:4],
@@ -45,15 +50,23 @@ def test_lines_go_to_their_days_byte_for_byte(tmp_path):
 
 def test_each_line_knows_its_number_in_the_dump(tmp_path):
     dump = write_lines(tmp_path / "dump.json", on("2018-01-03"), b"", on("2018-01-01"), on("2018-01-03"))
-    cut(dump, DIALECT, FIRST, tmp_path / "out")
+    cut(dump, "dump.json", LAYOUT, FIRST, tmp_path / "out")
     path = tmp_path / "out" / "arrived_on=2018-01-03" / "dump.json.gz"
     assert list(origin_lines(path)) == [1, 4]
-    origin = read_origin(path)
-    assert (origin.name, origin.dialect, len(origin.sha256)) == ("dump.json", DIALECT, 64)
+    origin = read_origin(path, FORMATS)
+    assert (origin.name, origin.layout, len(origin.sha256), origin.is_cut) == ("dump.json", LAYOUT, 64, True)
 
 
-def test_a_file_that_landed_whole_has_no_origin(tmp_path):
-    assert read_origin(write_lines(tmp_path / "x.json", on("2018-01-01"))) is None
+def test_a_file_that_was_put_there_by_hand_has_no_origin(tmp_path):
+    assert read_origin(write_lines(tmp_path / "x.json", on("2018-01-01")), FORMATS) is None
+
+
+def test_a_format_that_is_not_known_any_more_is_named(tmp_path):
+    path = write_lines(tmp_path / "x.json", on("2018-01-01"))
+    write_origin(path, Origin("x.json", "0", LAYOUT, is_cut=False))
+    assert read_origin(path, FORMATS).layout == LAYOUT
+    with pytest.raises(UserError, match=r"expected the format amazon-2018 \(reviews\) of .*x\.json to be known"):
+        read_origin(path, FORMATS[1:])
 
 
 @pytest.mark.parametrize(
@@ -63,9 +76,7 @@ def test_a_file_that_landed_whole_has_no_origin(tmp_path):
         pytest.param(gzip.compress(b""), id="no line"),
         pytest.param(gzip.compress(b"{}"), id="no fields"),
         pytest.param(gzip.compress(b"[1]"), id="a list"),
-        pytest.param(
-            gzip.compress(b'{"origin":"x","sha256":"0","format":"yelp","kind":"reviews"}'), id="no such format"
-        ),
+        pytest.param(gzip.compress(b'{"origin":"x","sha256":"0","format":"amazon-2018","kind":"reviews"}'), id="half"),
         pytest.param(b"\x1f\x8b", id="cut"),
     ],
 )
@@ -73,15 +84,15 @@ def test_an_origin_that_cannot_be_read_is_named(tmp_path, spoilt):
     path = write_lines(tmp_path / "x.json", on("2018-01-01"))
     origin_file(path).write_bytes(spoilt)
     with pytest.raises(UserError, match=r"_x\.json\.origin"):
-        read_origin(path)
+        read_origin(path, FORMATS)
 
 
 def test_turns_of_a_large_dump_give_the_same_lines(tmp_path, monkeypatch):
     lines = [on(f"2018-01-{day:02}", reviewerID=f"U{n}") for n in range(50) for day in range(1, 8)]
     dump = write_lines(tmp_path / "dump.json", *lines)
-    counts = cut(dump, DIALECT, FIRST, tmp_path / "at_once")
+    counts = cut(dump, "dump.json", LAYOUT, FIRST, tmp_path / "at_once")
     monkeypatch.setattr(replay, "HELD_BYTES", 2000)
-    assert cut(dump, DIALECT, FIRST, tmp_path / "in_turns") == counts
+    assert cut(dump, "dump.json", LAYOUT, FIRST, tmp_path / "in_turns") == counts
     assert sum(counts.values()) == 350
     assert contents(tmp_path / "at_once") == contents(tmp_path / "in_turns")
     for path in (tmp_path / "in_turns").rglob("arrived_on=*/[!_]*"):
@@ -92,7 +103,7 @@ def test_turns_of_a_large_dump_give_the_same_lines(tmp_path, monkeypatch):
 def test_equal_dumps_give_equal_bytes(tmp_path):
     dump = write_lines(tmp_path / "dump.json", on("2018-01-03"), on("2018-01-01"))
     for folder in ("one", "two"):
-        cut(dump, DIALECT, FIRST, tmp_path / folder)
+        cut(dump, "dump.json", LAYOUT, FIRST, tmp_path / folder)
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
     assert len(files) == 4
     for file in files:
@@ -103,7 +114,7 @@ def test_equal_dumps_give_equal_bytes(tmp_path):
 def test_a11_a_line_that_is_too_long_arrives_first_and_whole(tmp_path):
     long = b'{"reviewText":"' + b"x" * (2 * MAX_LINE)
     dump = write_lines(tmp_path / "dump.json", on("2018-01-03"), long, on("2018-01-01"))
-    assert cut(dump, DIALECT, FIRST, tmp_path / "out") == {date(2018, 1, 3): 1, FIRST: 2}
+    assert cut(dump, "dump.json", LAYOUT, FIRST, tmp_path / "out") == {date(2018, 1, 3): 1, FIRST: 2}
     path = tmp_path / "out" / "arrived_on=2018-01-02" / "dump.json.gz"
     assert gzip.decompress(path.read_bytes()) == long + b"\n" + on("2018-01-01") + b"\n"
     assert list(origin_lines(path)) == [2, 3]
@@ -112,6 +123,6 @@ def test_a11_a_line_that_is_too_long_arrives_first_and_whole(tmp_path):
 def test_a16_the_last_line_stays_without_an_end(tmp_path):
     dump = tmp_path / "dump.json"
     dump.write_bytes(on("2018-01-03") + b"\n" + on("2018-01-03")[:-5])
-    cut(dump, DIALECT, FIRST, tmp_path / "out")
+    cut(dump, "dump.json", LAYOUT, FIRST, tmp_path / "out")
     [line] = read_lines(tmp_path / "out" / "arrived_on=2018-01-02" / "dump.json.gz")
     assert not line.ended

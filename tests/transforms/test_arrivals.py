@@ -1,7 +1,6 @@
-from recpipe.tables import ARRIVALS
+from recpipe.tables import ARRIVALS, ITEMS, REVIEWS
 from recpipe.transforms.arrivals import arrivals, outcomes
-from recpipe.transforms.items import mark_duplicate_items
-from recpipe.transforms.reviews import mark_duplicate_reviews
+from recpipe.transforms.lines import mark_duplicates
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 from tests.transforms.marked_lines import item_lines, review_lines
 
@@ -9,9 +8,8 @@ FILES = "arrived_on date, kind string, file string, format string, origin string
 
 
 def counted(spark, review=(), item=()):
-    return outcomes(
-        mark_duplicate_reviews(review_lines(spark, *review)), mark_duplicate_items(item_lines(spark, *item))
-    )
+    frames = ((review_lines(spark, *review), REVIEWS), (item_lines(spark, *item), ITEMS))
+    return outcomes(spark, [mark_duplicates(frame, table) for frame, table in frames])
 
 
 def files(spark, *names):

@@ -11,7 +11,7 @@ from recpipe import delta
 from recpipe.arriving import arriving_files, sealed_files
 from recpipe.errors import UserError
 from recpipe.lake import Lake
-from recpipe.landing import replay
+from recpipe.landing import Choice, replay
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.tables import ARRIVALS, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
 from tests.raw_lines import item_2023, landed, review_2023, seconds
@@ -164,7 +164,7 @@ def test_a_run_that_cannot_be_right_commits_nothing(lake, landing, spoil, messag
 @pytest.mark.skipif(not REAL.exists(), reason=f"needs the real files in {REAL}")
 def test_real_reviews_and_metadata_lose_no_line(lake, landing):
     names = ("All_Beauty_5.json.gz", "meta_Magazine_Subscriptions.json.gz")
-    replay([REAL / name for name in names], "amazon-2018", landing, date(2018, 4, 9))
+    replay([REAL / name for name in names], Choice("amazon-2018"), landing, date(2018, 4, 9))
     ingest(lake, landing, date(2018, 4, 12), 0.01)
     with delta.connect(lake.root, TABLES) as connection:
         counts = "sum(lines_read), sum(accepted), sum(rejected), sum(duplicates)"

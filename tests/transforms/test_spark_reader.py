@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from recpipe.arriving import arriving_files
-from recpipe.landing import replay
+from recpipe.intake import WRONG_UNIT
+from recpipe.landing import Choice, replay
+from recpipe.sources.files import hashed
 from recpipe.sources.lines import MAX_LINE
 from recpipe.sources.replay import origin_file
 from recpipe.sources.spark_reader import files_frame, read_landed
@@ -57,7 +59,7 @@ def test_items_of_both_formats_are_read_side_by_side(spark, landing):
 
 def test_a_line_of_a_cut_file_knows_its_place_in_the_dump(spark, tmp_path, landing):
     lines = [review_2018(unixReviewTime=seconds(day)) for day in ("2024-01-02", "2024-01-01", "2024-01-02")]
-    replay([write_lines(tmp_path / "dump.json", *lines)], "amazon-2018", landing, MONDAY)
+    replay([write_lines(tmp_path / "dump.json", *lines)], Choice("amazon-2018"), landing, MONDAY)
     found = sorted((str(row.arrived_on), row.line_number, row.origin, row.origin_line) for row in read(spark, landing))
     assert found == [
         ("2024-01-01", 1, "dump.json", 2),
@@ -84,18 +86,27 @@ def test_a07_a_file_that_is_not_whole_has_a_failure_and_the_others_are_read(spar
     assert [row.user_id for row in rows if row.file == "good.json"] == ["U1"]
 
 
-def test_c01_a_file_with_mostly_the_wrong_unit_fails_as_a_whole(spark, landing):
+def test_c01_a_date_in_the_wrong_unit_is_noted_beside_its_reason(spark, landing):
     wrong, right = review_2023(timestamp=seconds("2024-01-01")), review_2023()
-    landed(landing, "reviews", "2024-01-01", "mostly.json", wrong, right, wrong)
-    landed(landing, "reviews", "2024-01-01", "half.json", wrong, right)
-    failures = {row.file: row.failure for row in read(spark, landing) if row.failure}
-    assert failures.keys() == {"mostly.json"}
-    assert "expected dates in the unit of amazon-2023, found another one in 2 of 3 lines" in failures["mostly.json"]
+    landed(landing, "reviews", "2024-01-01", "r.json", wrong, right)
+    found = [(row.reason, row.notes) for row in read(spark, landing)]
+    assert found == [("dated_before_1995", [WRONG_UNIT]), (None, [])]
+
+
+def test_the_spans_of_a_large_file_are_read_side_by_side(spark, landing):
+    landed(landing, "reviews", "2024-01-01", "r.json", *(review_2023(user_id=f"U{n}") for n in range(9000)))
+    [file] = arriving_files(landing, set(), MONDAY).files
+    spans = hashed(file.path, span_bytes=2**20).spans
+    assert len(spans) > 1
+    frame = read_landed(spark, [file._replace(spans=spans)], REVIEWS)
+    assert frame.rdd.getNumPartitions() == len(spans)
+    found = [(row.line_number, row.user_id) for row in frame.select("line_number", "user_id").collect()]
+    assert sorted(found) == [(number, f"U{number - 1}") for number in range(1, 9001)]
 
 
 @pytest.mark.parametrize("numbers", [b"1\n", b"1\n2\n3\n", b"1\nx\n"])
 def test_a_companion_that_does_not_fit_is_a_failure(spark, tmp_path, landing, numbers):
-    replay([write_lines(tmp_path / "dump.json", review_2018(), review_2018())], "amazon-2018", landing, MONDAY)
+    replay([write_lines(tmp_path / "dump.json", review_2018(), review_2018())], Choice("amazon-2018"), landing, MONDAY)
     companion = origin_file(landing / "reviews" / "arrived_on=2024-01-01" / "dump.json.gz")
     header = gzip.decompress(companion.read_bytes()).splitlines()[0]
     companion.write_bytes(gzip.compress(header + b"\n" + numbers))

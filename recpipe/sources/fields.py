@@ -1,0 +1,117 @@
+"""Fields of a decoded line as values of a record; every family of formats reads them the same way."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from recpipe.sources import values
+from recpipe.sources.records import Fields, RejectError
+from recpipe.tables import MIN_DAY
+
+DAY = 86_400_000_000
+"""A day in microseconds."""
+
+WHOLE_STARS = frozenset({1, 2, 3, 4, 5})
+HALF_STARS = frozenset(half / 2 for half in range(1, 11))
+
+_EPOCH = date(1970, 1, 1)
+_MIN_TIME = (MIN_DAY - _EPOCH).days * DAY
+
+
+def id_of(fields: Fields, name: str, whose: str) -> str:
+    """The id of a user or an item (``whose``); numbers are none, since shops write ids with leading zeros."""
+    value = fields.get(name)
+    value = value.strip(" ") if isinstance(value, str) else value
+    if value is None or value == "":
+        raise RejectError(f"missing_{whose}")
+    if not values.is_id(value):
+        raise RejectError(f"bad_{whose}")
+    return value
+
+
+def rating(fields: Fields, name: str, scale: frozenset[float]) -> float:
+    """Stars on the format's scale, `WHOLE_STARS` or `HALF_STARS`; nothing is rounded onto it."""
+    stars = values.number(fields.get(name))
+    if stars is None and fields.get(name) in (None, ""):
+        raise RejectError("missing_rating")
+    if stars not in scale:
+        raise RejectError("bad_rating")
+    return float(stars)
+
+
+def not_before_1995_nor_after(time: int, arrived_on: date) -> int:
+    """The time, if a shop's review or event can have it when its file lay in the folder of ``arrived_on``."""
+    end = ((arrived_on - _EPOCH).days + 1) * DAY
+    if time < _MIN_TIME:
+        raise RejectError("dated_before_1995", wrong_unit=_MIN_TIME <= time * 1000 < end)
+    if time >= end:
+        raise RejectError("dated_after_arrival", wrong_unit=_MIN_TIME <= time // 1000 < end)
+    return time
+
+
+def epoch(value: Any, unit: int) -> int:
+    """Microseconds since 1970-01-01 UTC of a number of units of ``unit`` microseconds, unchecked."""
+    found = values.number(value)
+    if found is None:
+        raise RejectError("missing_date" if value in (None, "") else "bad_date")
+    return int(found) * unit
+
+
+def moment(value: Any) -> int:
+    """Microseconds since 1970-01-01 UTC of a text such as 2018-07-07 22:09:11 or 2018-07-07T22:09:11+02:00.
+
+    A text without an offset is UTC.
+    """
+    if value in (None, ""):
+        raise RejectError("missing_date")
+    try:
+        found = datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
+        since = (found if found.tzinfo else found.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise RejectError("bad_date") from None
+    return since.days * DAY + since.seconds * 1_000_000 + since.microseconds
+
+
+def text(fields: Fields, name: str) -> str | None:
+    value = fields.get(name)
+    return (values.clean(value) or None) if isinstance(value, str) else None
+
+
+def plain(fields: Fields, name: str) -> str | None:
+    value = fields.get(name)
+    return values.plain(value) if isinstance(value, str) else None
+
+
+def listed(fields: Fields, name: str) -> list[Any]:
+    value = fields.get(name)
+    return value if isinstance(value, list) else []
+
+
+def plain_list(fields: Fields, name: str) -> list[str]:
+    return plain_texts(listed(fields, name))
+
+
+def plain_texts(found: list[Any]) -> list[str]:
+    """The texts among the elements, without markup and without empty ones."""
+    texts = (values.plain(value) for value in found if isinstance(value, str))
+    return [text for text in texts if text]
+
+
+def address(*candidates: Any) -> str | None:
+    """The first that is a web address."""
+    texts = (values.clean(text).strip() for text in candidates if isinstance(text, str))
+    return next((text for text in texts if text.startswith(("https://", "http://"))), None)
+
+
+def flag(fields: Fields, name: str) -> bool | None:
+    value = fields.get(name)
+    return value if isinstance(value, bool) else None
+
+
+def noted(read: Callable[[Any], Any], fields: Fields, name: str, notes: list[str]) -> Any:
+    """The value, or None; a note if something stood there that ``read`` cannot make out."""
+    value = fields.get(name)
+    found = read(value)
+    if found is None and value not in (None, "", "None") and not (isinstance(value, str) and not value.strip()):
+        notes.append(f"unreadable_{name}")
+    return found

@@ -1,0 +1,134 @@
+"""Files of any format: which it is, and its records one after another in bounded memory."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from recpipe.errors import UserError
+from recpipe.sources import delimited, parquet
+from recpipe.sources.formats import CSV, LINES, PARQUET, Format, Layout
+from recpipe.sources.lines import Line, Part, Span, lines_of, read_parts
+from recpipe.sources.records import RejectError, decode_text
+
+DETECTED_LINES = 100
+"""Lines by which a file's format is told."""
+
+SPAN_BYTES = 32 * 2**20
+"""Of a plain file of lines that one task reads; a larger one is split."""
+
+
+def parts_of(path: Path, layout: Layout, span: Span | None = None) -> Iterator[Part]:
+    """Every record of a file, byte for byte; a row of Parquet as a line of JSON. The header is none.
+
+    Raises:
+        UserError: the file cannot be read to its end.
+    """
+    if layout.framing == PARQUET:
+        return parquet.parquet_parts(path)
+    if layout.framing == LINES:
+        return read_parts(path, span)
+    return islice(delimited.csv_parts(path, layout.format.delimiter), int(layout.has_header), None)
+
+
+def records_of(path: Path, layout: Layout, span: Span | None = None) -> Iterator[Line]:
+    """Every record of a file without its line end, with the number of its first line.
+
+    Raises:
+        UserError: as `parts_of`.
+    """
+    return lines_of(parts_of(path, layout, span))
+
+
+def layout_of(path: Path, formats: Sequence[Format], columns: tuple[str, ...] = ()) -> Layout | None:
+    """How a file is read, as the format that most of its first lines are like; None for a file without lines.
+
+    ``columns`` name the fields of a CSV file that has no header.
+
+    Raises:
+        UserError: the file cannot be read, or is in none of the formats.
+    """
+    if is_parquet(path):
+        found = _columns_like(parquet.parquet_columns(path), [f for f in formats if f.framing == PARQUET])
+        if found is None:
+            raise UserError(_expected(formats, path, "a Parquet file with other columns; name them in a mapping"))
+        return Layout(found, PARQUET)
+    first = [line.content for line in islice(lines_of(read_parts(path)), DETECTED_LINES)]
+    if not first:
+        return None
+    if columns:
+        return _csv_layout(path, formats, columns, has_header=False)
+    votes: Counter[Format] = Counter()
+    for format_ in formats:
+        if format_.framing == LINES:
+            votes[format_] = sum(_is_like(content, format_) for content in first)
+        elif format_.framing == CSV and (header := _header(first[0], format_)) and format_.is_like(dict(header)):
+            return Layout(format_, CSV, tuple(name for name, _ in header), has_header=True)
+    format_, most = votes.most_common(1)[0] if votes else (None, 0)
+    start = first[0].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if format_ is None or not most or not start.startswith(format_.opening):
+        raise UserError(_expected(formats, path, f"{start[:40]!r} at its start; fetch or convert it again"))
+    return Layout(format_, LINES)
+
+
+def is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(parquet.MAGIC)) == parquet.MAGIC
+
+
+def _is_like(content: bytes, format_: Format) -> bool:
+    try:
+        return format_.is_like(format_.decode(content)[0])
+    except RejectError:
+        return False
+
+
+def _header(first: bytes, format_: Format) -> list[tuple[str, str]]:
+    """Names of a header, paired with nothing; none where the line is no CSV."""
+    try:
+        names = delimited.csv_fields(decode_text(first, format_.encoding)[0], format_.delimiter)
+    except RejectError:
+        return []
+    return [(name.strip(), "") for name in names]
+
+
+def _csv_layout(path: Path, formats: Sequence[Format], columns: tuple[str, ...], has_header: bool) -> Layout:
+    found = _columns_like(columns, [format_ for format_ in formats if format_.framing == CSV])
+    if found is None:
+        raise UserError(_expected(formats, path, f"no CSV format with columns {', '.join(columns)}; name others"))
+    return Layout(found, CSV, columns, has_header)
+
+
+def _columns_like(columns: Sequence[str], formats: Sequence[Format]) -> Format | None:
+    return next((format_ for format_ in formats if format_.is_like(dict.fromkeys(columns, ""))), None)
+
+
+def _expected(formats: Sequence[Format], path: Path, found: str) -> str:
+    return f"expected {' or '.join(map(str, formats))} in {path}, found {found}"
+
+
+class Hashed(NamedTuple):
+    sha256: str
+    spans: tuple[Span, ...]  # that together are the file; one where it is not to be split
+
+
+def hashed(path: Path, span_bytes: int = SPAN_BYTES) -> Hashed:
+    """The file's SHA-256 and, in the same pass, where it may be split between lines."""
+    digest, spans = hashlib.sha256(), []
+    start = place = 0
+    number = first_number = 1
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+            place += len(chunk)
+            last_end = chunk.rfind(b"\n")
+            if place - start >= span_bytes and last_end >= 0:
+                stop = place - len(chunk) + last_end + 1
+                spans.append(Span(start, stop, first_number))
+                first_number = number + chunk.count(b"\n")
+                start = stop
+            number += chunk.count(b"\n")
+    spans.append(Span(start, place, first_number))
+    return Hashed(digest.hexdigest(), tuple(spans))

@@ -1,0 +1,84 @@
+import itertools
+
+import pytest
+from pyspark.sql import functions as F
+
+from recpipe.tables import ITEMS, REVIEWS
+from recpipe.transforms.lines import kept, mark_duplicates
+from tests.transforms.marked_lines import item_lines, review_lines
+
+
+def marked_reviews(spark, *lines):
+    return mark_duplicates(
+        review_lines(spark, *({"line_number": place, **line} for place, line in enumerate(lines, 1))), REVIEWS
+    )
+
+
+def kept_reviews(spark, *lines):
+    return [row.asDict() for row in kept(marked_reviews(spark, *lines), REVIEWS).collect()]
+
+
+def test_b06_of_two_equal_lines_one_is_kept_and_the_other_counts_as_a_duplicate(spark):
+    marked = marked_reviews(spark, {"line_number": 1}, {"line_number": 2})
+    assert [(row.line_number, row.is_duplicate) for row in marked.sort("line_number").collect()] == [
+        (1, False),
+        (2, True),
+    ]
+    assert kept(marked, REVIEWS).columns == list(REVIEWS.column_names)
+    assert kept(marked, REVIEWS).count() == 1
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([3, None, 5])))
+def test_b06_the_highest_vote_is_kept_in_whatever_order_lines_come(spark, order):
+    [row] = kept_reviews(spark, *({"vote": vote, "line_number": place} for place, vote in enumerate(order, 1)))
+    assert row["vote"] == 5
+
+
+def test_b06_with_equal_votes_the_same_text_is_kept_in_whatever_order_lines_come(spark):
+    texts = [{"text": text, "vote": 1} for text in ("one", "two", None)]
+    found = [kept_reviews(spark, *lines) for lines in itertools.permutations(texts)]
+    assert len(found) == 6
+    assert all(rows == found[0] and len(rows) == 1 for rows in found)
+
+
+@pytest.mark.parametrize(
+    "other", [{"user_id": "U2"}, {"item_id": "I2"}, {"reviewed_at": 7}, {"arrived_on": "2024-01-02"}]
+)
+def test_b06_another_user_item_time_or_arrival_is_another_review(spark, other):
+    assert len(kept_reviews(spark, {}, other)) == 2
+
+
+def test_b06_copies_in_two_files_of_one_arrival_are_duplicates(spark):
+    marked = marked_reviews(spark, {"file": "b.json"}, {"file": "a.json"})
+    assert [row.file for row in marked.filter("is_duplicate").collect()] == ["b.json"]
+
+
+def test_rejected_lines_are_neither_reviews_nor_duplicates(spark):
+    bad = {name: None for name in REVIEWS.column_names if name != "arrived_on"} | {"reason": "bad_rating"}
+    marked = marked_reviews(spark, {}, bad, {**bad, "line_number": 2})
+    assert marked.filter("is_duplicate").count() == 0
+    assert marked.filter(F.col("is_duplicate").isNull()).count() == 0
+    assert kept(marked, REVIEWS).count() == 1
+
+
+def test_an_item_has_one_version_an_arrival_in_whatever_order_lines_come(spark):
+    versions = [{"title": "Mug"}, {"title": "Mug", "price": 5.0}, {"title": "Cup"}]
+    found = []
+    for lines in itertools.permutations(versions):
+        numbered = ({"line_number": place, **line} for place, line in enumerate(lines, 1))
+        marked = mark_duplicates(item_lines(spark, *numbered), ITEMS)
+        assert marked.filter("is_duplicate").count() == 2
+        found.append(kept(marked, ITEMS).collect())
+    assert len(found) == 6
+    assert all(rows == found[0] and len(rows) == 1 for rows in found)
+
+
+def test_other_items_and_other_arrivals_are_kept(spark):
+    lines = item_lines(spark, {}, {"item_id": "I2", "line_number": 2}, {"arrived_on": "2024-01-02"})
+    found = kept(mark_duplicates(lines, ITEMS), ITEMS)
+    assert found.columns == list(ITEMS.column_names)
+    assert sorted((row.item_id, str(row.arrived_on)) for row in found.collect()) == [
+        ("I1", "2024-01-01"),
+        ("I1", "2024-01-02"),
+        ("I2", "2024-01-01"),
+    ]
