@@ -1,6 +1,7 @@
 """Take in the files of every day up to ds that is not sealed yet, number their new items, then seal the days."""
 
 from datetime import date
+from pathlib import Path
 
 from recpipe.arriving import Arriving, arriving_files, ingest_lock, sealed_files
 from recpipe.intake import Intake, not_read
@@ -11,7 +12,7 @@ from recpipe.sources.spark_reader import files_frame, read_landed
 from recpipe.tables import ARRIVALS, ITEM_INDEX, OF_KINDS, REJECTED_ROWS
 from recpipe.transforms.arrivals import arrivals, outcomes
 from recpipe.transforms.item_index import item_index
-from recpipe.transforms.lines import kept, mark_duplicates
+from recpipe.transforms.lines import duplicates, kept, mark_duplicates
 from recpipe.transforms.rejected_rows import rejected_rows
 
 
@@ -21,17 +22,20 @@ def main(ds: date, settings: Settings) -> JobResult:
         if arriving.first > ds:
             return JobResult("; ".join([f"{ds} is sealed already, nothing to do", *not_read(arriving)]))
         with spark_session(settings) as spark:
-            return take_in(arriving, Lake(spark, settings.lake), settings.max_rejected_share)
+            lake = Lake(spark, settings.lake)
+            with lake.staging() as staging:
+                return take_in(arriving, lake, staging, settings.max_rejected_share)
 
 
-def take_in(arriving: Arriving, lake: Lake, max_rejected_share: float) -> JobResult:
+def take_in(arriving: Arriving, lake: Lake, staging: Path, max_rejected_share: float) -> JobResult:
     first, last = arriving.first, arriving.last
     kinds = [table for table in OF_KINDS if arriving.files_of(table.name) or lake.has_rows(table, first, last)]
-    read = {table: read_landed(lake.spark, arriving.files_of(table.name), table).persist() for table in kinds}
-    lines = {table: mark_duplicates(frame, table).persist() for table, frame in read.items()}
+    read = {table: read_landed(lake.spark, arriving.files_of(table.name), table, staging) for table in kinds}
+    twice = {table: duplicates(frame, table).persist() for table, frame in read.items()}
+    lines = {table: mark_duplicates(frame, twice[table]) for table, frame in read.items()}
     counted = outcomes(lake.spark, list(lines.values())).persist()
     intake = Intake.of(arriving, counted.collect())
-    intake.require_whole_files()
+    intake.require_right_units()
     intake.require_few_rejects(max_rejected_share)
     new = {table: kept(frame, table) for table, frame in lines.items()}
     naming = [frame for frame in new.values() if "item_id" in frame.columns]
@@ -39,7 +43,10 @@ def take_in(arriving: Arriving, lake: Lake, max_rejected_share: float) -> JobRes
         new[REJECTED_ROWS] = rejected_rows(list(lines.values()))
     if naming or lake.has_rows(ITEM_INDEX, first, last):
         new[ITEM_INDEX] = item_index(lake.read(ITEM_INDEX), naming, first)
-    written = {table.name: lake.overwrite_days(table, frame, first, last) for table, frame in new.items()}
+    written = {
+        table.name: lake.overwrite_days(table, frame, first, last, is_staged=table in read)
+        for table, frame in new.items()
+    }
     intake.require_sums({name: table.rows for name, table in written.items()})
     # The seal comes last: a run that ends before it left nothing that the next one does not replace.
     seals = arrivals(files_frame(lake.spark, arriving.files), counted, first, last)

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple, Self
@@ -27,7 +27,6 @@ class Outcome(NamedTuple):
     reason: str | None  # why they were rejected
     is_duplicate: bool
     notes: Sequence[str] | None  # values that were there and could not be read
-    failure: str | None  # why the file cannot be taken in; stands for no line
     lines: int
     first_line: int | None
 
@@ -53,16 +52,10 @@ class Intake:
     def rejected(self) -> int:
         return sum(outcome.lines for outcome in self.outcomes if outcome.reason)
 
-    def require_whole_files(self) -> None:
+    def require_right_units(self) -> None:
         """Raises:
-        UserError: a file cannot be read to its end, or most of its dates are in the wrong unit.
+        UserError: most of a file's dates are in the wrong unit.
         """
-        failures = [outcome.failure for outcome in self.outcomes if outcome.failure]
-        if failures := sorted([*failures, *self._wrong_units()]):
-            more = f"; and {len(failures) - 1} more files like it" if len(failures) > 1 else ""
-            raise UserError(failures[0] + more)
-
-    def _wrong_units(self) -> Iterator[str]:
         lines, wrong = Counter(), Counter()
         for outcome in self.outcomes:
             place = outcome.arrived_on, outcome.kind, outcome.file
@@ -71,7 +64,7 @@ class Intake:
         for file in self.arriving.files:
             place = file.arrived_on, file.kind, file.file
             if 2 * wrong[place] > lines[place]:
-                yield (
+                raise UserError(
                     f"{file.path}: expected dates in the unit of {file.format}, found another one in {wrong[place]} of "
                     f"{lines[place]} lines (seconds for milliseconds, or the other way round); convert them and land "
                     "the file again"

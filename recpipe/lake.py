@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ from recpipe.settings import Settings, code_hash
 from recpipe.spark_conf import spark_conf
 from recpipe.tables import Table
 
-ROWS_PER_FILE = 1_000_000
+ROWS_PER_FILE = 500_000
 COMMIT_ATTEMPTS = 4
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _CONFLICTS = (
@@ -132,6 +133,17 @@ class Lake:
                 raise
             raise UserError(f"expected table {table.name} at {self.root}, found none; run `recpipe init`") from None
 
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """An empty folder for files that a job writes for itself and reads again; one job at a time."""
+        folder = self.root / ".staging"
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def has_rows(self, table: Table, first: date, last: date) -> bool:
         """Whether the table has rows of the days ``first`` to ``last``, both inclusive; asks its metadata alone."""
         return any(first <= day <= last for day in delta.days(self.root, table))
@@ -140,22 +152,27 @@ class Lake:
         """Replace the rows of ``day`` by ``frame`` in one commit; see `overwrite_days`."""
         return self.overwrite_days(table, frame, day, day)
 
-    def overwrite_days(self, table: Table, frame: DataFrame, first: date, last: date) -> Written:
+    def overwrite_days(
+        self, table: Table, frame: DataFrame, first: date, last: date, *, is_staged: bool = False
+    ) -> Written:
         """Replace the rows of the days ``first`` to ``last``, both inclusive, by ``frame`` in one commit.
 
-        The frame is fitted to the contract, computed once and audited before the commit. A frame without rows clears
-        the days.
+        The frame is fitted to the contract, computed once (unless it ``is_staged``: made of persisted rows without
+        much work) and audited before the commit. A frame without rows clears the days.
 
         Raises:
             UserError: columns do not fit the contract, or the audit failed; the table's version stays what it was.
         """
-        staged = conform(table, frame).persist()
+        staged = conform(table, frame)
+        staged = staged if is_staged else staged.persist()
         try:
             rows = staged.count()
             met = audit(table, staged, rows, first, last)
-            return Written(rows, self._commit(table, _sorted_into_files(table, staged, rows), first, last, met))
+            files = _sorted_into_files(table, staged, rows, several_days=first < last)
+            return Written(rows, self._commit(table, files, first, last, met))
         finally:
-            staged.unpersist()
+            if not is_staged:
+                staged.unpersist()
 
     def _commit(self, table: Table, staged: DataFrame, first: date, last: date, met: int) -> int:
         day = table.day_column
@@ -207,9 +224,14 @@ def conform(table: Table, frame: DataFrame) -> DataFrame:
     return frame.select(*table.column_names)
 
 
-def _sorted_into_files(table: Table, staged: DataFrame, rows: int) -> DataFrame:
-    """In the order of partition and key, in few parts: a part writes at most one file a day."""
+def _sorted_into_files(table: Table, staged: DataFrame, rows: int, several_days: bool) -> DataFrame:
+    """In the order of partition and key, in few parts: a part writes at most one file a day.
+
+    Rows of one day are gathered as they lie, since a part holds some of its rows in order either way; those of several
+    days are moved, so that not every part writes a file of every day.
+    """
     order = list(dict.fromkeys((*table.partition, *table.key)))
     parts = max(1, math.ceil(rows / ROWS_PER_FILE))
-    gathered = staged.coalesce(1) if parts == 1 else staged.repartitionByRange(parts, *order)
+    is_moved = parts > 1 and several_days
+    gathered = staged.repartitionByRange(parts, *order) if is_moved else staged.coalesce(parts)
     return gathered.sortWithinPartitions(*order)

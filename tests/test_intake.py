@@ -7,7 +7,7 @@ from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 
 
 def lines(count, kind="reviews", arrived_on=MONDAY, file="r.json", first_line=1, **fate):
-    fate = {"reason": None, "is_duplicate": False, "notes": None, "failure": None, **fate}
+    fate = {"reason": None, "is_duplicate": False, "notes": None, **fate}
     return (arrived_on, kind, file, *fate.values(), count, first_line)
 
 
@@ -49,20 +49,12 @@ def test_files_that_were_not_read_are_named_but_not_by_the_dozen(tmp_path):
     )
 
 
-def test_a07_a_file_that_is_not_whole_stops_the_run():
-    intake(lines(7)).require_whole_files()
-    with pytest.raises(UserError, match=r"^a is cut$"):
-        intake(lines(7), lines(0, failure="a is cut", first_line=None)).require_whole_files()
-    with pytest.raises(UserError, match=r"^a is cut; and 1 more files like it$"):
-        intake(lines(0, failure="b is cut"), lines(0, failure="a is cut")).require_whole_files()
-
-
 def test_c01_a_file_with_mostly_the_wrong_unit_fails_as_a_whole():
     wrong = {"reason": "dated_before_1995", "notes": [WRONG_UNIT]}
-    intake(lines(2), lines(2, **wrong), lines(5, file="other.json")).require_whole_files()
+    intake(lines(2), lines(2, **wrong), lines(5, file="other.json")).require_right_units()
     message = r"r\.json: expected dates in the unit of .*, found another one in 3 of 5 lines"
     with pytest.raises(UserError, match=message):
-        intake(lines(2), lines(3, **wrong), lines(5, file="other.json")).require_whole_files()
+        intake(lines(2), lines(3, **wrong), lines(5, file="other.json")).require_right_units()
 
 
 def test_too_many_rejects_on_one_day_stop_the_run_and_are_named():

@@ -3,9 +3,12 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 from recpipe.arriving import ArrivingFile
@@ -34,35 +37,64 @@ LINE_COLUMNS = (
     ("reason", "string"),  # null: accepted
     ("line_hash", "string"),  # of a rejected line
     ("notes", "array<string>"),  # values that were there and could not be read; WRONG_UNIT beside a reason
-    ("failure", "string"),  # why the file cannot be taken in, in a row that stands for no line
 )
 _ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "double": pa.float64(), "boolean": pa.bool_()}
 _ARROW |= {"date": pa.date32(), "timestamp": pa.timestamp("us", tz="UTC"), "array<string>": pa.list_(pa.string())}
 
 
-def read_landed(spark: SparkSession, files: Sequence[ArrivingFile], table: Table) -> DataFrame:
+def read_landed(spark: SparkSession, files: Sequence[ArrivingFile], table: Table, staging: Path) -> DataFrame:
     """A row for every line of ``files`` that is not blank: `LINE_COLUMNS`, then the columns of ``table``.
 
     The table's columns are null in a rejected line. Files are read side by side, and so are the spans of a large one,
-    each in bounded memory. A file that cannot be read to its end has a row with the `failure`; a worker that raised it
-    would fill the log with the stack traces of Spark.
+    each in bounded memory, into Parquet files under ``staging``, which the frame reads: neither a worker nor the
+    driver ever holds a file's rows, and what looks at few columns leaves the texts where they are.
+
+    Raises:
+        UserError: a file cannot be read to its end, or its companion does not fit; names it.
     """
     columns = (*LINE_COLUMNS, *((column.name, column.type) for column in table.columns if column.name != "arrived_on"))
     stretches = tuple((file, span) for file in files for span in file.spans)
     places = spark.range(0, len(stretches), 1, max(1, min(len(stretches), MOST_TASKS)))
-    return places.mapInArrow(_reader(stretches, columns), ", ".join(f"{name} {type_}" for name, type_ in columns))
+    stager = _stager(stretches, columns, staging)
+    staged = places.mapInArrow(stager, "path string, failure string").collect() if stretches else []
+    if failures := sorted(row.failure for row in staged if row.failure):
+        # Not raised by the worker, whose log would be filled with the stack traces of Spark.
+        raise UserError(failures[0] + (f"; and {len(failures) - 1} more files like it" if len(failures) > 1 else ""))
+    schema, paths = ", ".join(f"{name} {type_}" for name, type_ in columns), [row.path for row in staged if row.path]
+    return spark.read.schema(schema).parquet(*paths) if paths else spark.createDataFrame([], schema)
 
 
-def _reader(
-    stretches: tuple[tuple[ArrivingFile, Span | None], ...], columns: tuple[tuple[str, str], ...]
+def _stager(
+    stretches: tuple[tuple[ArrivingFile, Span | None], ...], columns: tuple[tuple[str, str], ...], staging: Path
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def read(places: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def stage(places: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         schema = pa.schema([(name, _ARROW[type_]) for name, type_ in columns])
-        for batch in places:
-            for place in batch.column(0).to_pylist():
-                yield from _in_batches(_rows_or_failure(*stretches[place], len(columns) - len(LINE_COLUMNS)), schema)
+        for place in (place for batch in places for place in batch.column(0).to_pylist()):
+            rows = _rows(*stretches[place], len(columns) - len(LINE_COLUMNS))
+            path, failure = None, None
+            try:
+                path = _written(_in_batches(rows, schema), schema, staging)
+            except UserError as error:
+                failure = str(error)
+            yield pa.RecordBatch.from_pydict({"path": pa.array([path], pa.string()), "failure": [failure]}, _STAGED)
 
-    return read
+    return stage
+
+
+_STAGED = pa.schema({"path": pa.string(), "failure": pa.string()})
+
+
+def _written(batches: Iterator[pa.RecordBatch], schema: pa.Schema, staging: Path) -> str | None:
+    """The Parquet file of the batches, under a name of its own, since Spark may run a task twice; None without rows."""
+    first = next(batches, None)
+    if first is None:
+        return None
+    path = staging / f"{uuid4().hex}.parquet"
+    repetitive = [name for name, _ in LINE_COLUMNS if name not in ("line_number", "origin_line", "line_hash", "notes")]
+    with pq.ParquetWriter(path, schema, use_dictionary=repetitive, write_statistics=False) as file:
+        for batch in itertools.chain([first], batches):
+            file.write_batch(batch)
+    return str(path)
 
 
 def _in_batches(rows: Iterator[tuple[int, tuple[Any, ...]]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -83,14 +115,6 @@ def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _rows_or_failure(file: ArrivingFile, span: Span | None, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    try:
-        yield from _rows(file, span, width)
-    except UserError as error:
-        place = (file.arrived_on, file.kind, file.file, None, file.origin, None, None, None, None)
-        yield 0, (*place, str(error), *itertools.repeat(None, width))
-
-
 def _rows(file: ArrivingFile, span: Span | None, width: int) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """Each line's length and row.
 
@@ -109,9 +133,9 @@ def _rows(file: ArrivingFile, span: Span | None, width: int) -> Iterator[tuple[i
             raise _misfit(file)
         place = (file.arrived_on, file.kind, file.file, line.number, file.origin, origin_line)
         if isinstance(outcome, Accepted):
-            yield len(line.content), (*place, None, None, outcome.notes, None, *outcome.record)
+            yield len(line.content), (*place, None, None, outcome.notes, *outcome.record)
         else:
-            why = (outcome.reason, line_hash(line), [WRONG_UNIT] if outcome.wrong_unit else None, None)
+            why = (outcome.reason, line_hash(line), [WRONG_UNIT] if outcome.wrong_unit else None)
             yield len(line.content), (*place, *why, *nothing)
     if numbers and next(numbers, None) is not None:
         raise _misfit(file)

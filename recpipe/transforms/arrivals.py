@@ -9,10 +9,10 @@ from recpipe.tables import ARRIVALS
 from recpipe.transforms.lines import union
 
 _FILE = ("arrived_on", "kind", "file")
-_FATE = (*_FILE, "reason", "is_duplicate", "notes", "failure")
+_FATE = (*_FILE, "reason", "is_duplicate", "notes")
 _NO_FATES = (
     "arrived_on date, kind string, file string, reason string, is_duplicate boolean, notes array<string>, "
-    "failure string, line_number bigint"
+    "line_number bigint"
 )
 _COUNTS = ("lines_read", "accepted", "rejected", "duplicates")
 

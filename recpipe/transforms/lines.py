@@ -10,27 +10,32 @@ from recpipe.tables import Table
 _PLACE = ("arrived_on", "file", "line_number")
 
 
-def mark_duplicates(lines: DataFrame, table: Table) -> DataFrame:
-    """Add `is_duplicate`: whether another line of the arrival has the table's key and is kept instead.
+def duplicates(lines: DataFrame, table: Table) -> DataFrame:
+    """The places (arrived_on, file, line_number) of lines that give way to another line of their arrival and key.
 
     The kept one has the greatest value of ``table.prefers``, where there is one, then the least hash of its row. Equal
     rows are told apart by file and line, so that counts by file are the same in every run. Rejected lines are no
     duplicates.
     """
-    accepted = lines.filter(F.col("reason").isNull() & F.col("failure").isNull())
+    accepted = lines.filter(F.col("reason").isNull())
     # Most keys are there once. Only rows of the others are sorted, since their texts are most of the data.
     repeated = accepted.groupBy(*table.key).count().filter("count > 1").drop("count")
     row_hash = F.sha2(F.to_json(F.struct(*table.column_names)), 256)
     preferred = [F.desc_nulls_last(table.prefers)] if table.prefers else []
     order = Window.partitionBy(*table.key).orderBy(*preferred, row_hash, "file", "line_number")
     ranked = accepted.join(repeated, list(table.key), "left_semi").withColumn("_rank", F.row_number().over(order))
-    beaten = ranked.filter("_rank > 1").select(*_PLACE, F.lit(True).alias("is_duplicate"))
+    return ranked.filter("_rank > 1").select(*_PLACE)
+
+
+def mark_duplicates(lines: DataFrame, duplicates: DataFrame) -> DataFrame:
+    """Add `is_duplicate`: whether the line's place is among ``duplicates``."""
+    beaten = duplicates.withColumn("is_duplicate", F.lit(True))
     return lines.join(beaten, list(_PLACE), "left").fillna(False, ["is_duplicate"])
 
 
 def kept(lines: DataFrame, table: Table) -> DataFrame:
     """The rows of ``table`` that marked lines became."""
-    is_kept = F.col("reason").isNull() & F.col("failure").isNull() & ~F.col("is_duplicate")
+    is_kept = F.col("reason").isNull() & ~F.col("is_duplicate")
     return lines.filter(is_kept).select(*table.column_names)
 
 

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from recpipe.sources.spark_reader import LINE_COLUMNS
 from recpipe.tables import ITEMS, REVIEWS, Table
+from recpipe.transforms.lines import duplicates, mark_duplicates
 from tests.rows import MONDAY, item, review
 
 
@@ -31,6 +32,10 @@ def _lines(
             row["reviewed_at"] = datetime(2024, 1, 1, row["reviewed_at"], tzinfo=UTC)
         rows.append(tuple(row[name] for name, _ in columns))
     return spark.createDataFrame(rows, ", ".join(f"{name} {type_}" for name, type_ in columns))
+
+
+def mark(lines: DataFrame, table: Table) -> DataFrame:
+    return mark_duplicates(lines, duplicates(lines, table))
 
 
 def review_lines(spark: SparkSession, *lines: dict[str, Any]) -> DataFrame:

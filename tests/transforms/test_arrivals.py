@@ -1,15 +1,14 @@
 from recpipe.tables import ARRIVALS, ITEMS, REVIEWS
 from recpipe.transforms.arrivals import arrivals, outcomes
-from recpipe.transforms.lines import mark_duplicates
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY
-from tests.transforms.marked_lines import item_lines, review_lines
+from tests.transforms.marked_lines import item_lines, mark, review_lines
 
 FILES = "arrived_on date, kind string, file string, format string, origin string, sha256 string"
 
 
 def counted(spark, review=(), item=()):
     frames = ((review_lines(spark, *review), REVIEWS), (item_lines(spark, *item), ITEMS))
-    return outcomes(spark, [mark_duplicates(frame, table) for frame, table in frames])
+    return outcomes(spark, [mark(frame, table) for frame, table in frames])
 
 
 def files(spark, *names):
@@ -40,11 +39,6 @@ def test_lines_are_counted_by_fate(spark):
         ("reviews", "a.json", None, True, "None"): (1, 3),
         ("reviews", "a.json", "bad_rating", False, "None"): (2, 4),
     }
-
-
-def test_a_failure_counts_as_no_line(spark):
-    [row] = counted(spark, [{"line_number": None, "failure": "cut"}]).collect()
-    assert (row.failure, row.lines, row.first_line) == ("cut", 0, None)
 
 
 def test_lines_read_are_accepted_and_rejected_and_duplicates(spark):

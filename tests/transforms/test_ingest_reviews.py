@@ -28,7 +28,8 @@ def landing(tmp_path):
 
 
 def ingest(lake, landing, ds, max_rejected_share=0.5):
-    return take_in(arriving_files(landing, sealed_files(lake.root), ds), lake, max_rejected_share)
+    with lake.staging() as staging:
+        return take_in(arriving_files(landing, sealed_files(lake.root), ds), lake, staging, max_rejected_share)
 
 
 def rows(lake):
@@ -102,10 +103,10 @@ def test_day_by_day_gives_the_rows_of_one_run_also_after_a_crash(one_run, lake, 
     ingest(lake, landing, MONDAY)
     whole = Lake.overwrite_days
 
-    def killed(self, table, *arguments):
+    def killed(self, table, *arguments, **named):
         if table is ARRIVALS:
             raise KeyboardInterrupt
-        return whole(self, table, *arguments)
+        return whole(self, table, *arguments, **named)
 
     monkeypatch.setattr(Lake, "overwrite_days", killed)
     with pytest.raises(KeyboardInterrupt):

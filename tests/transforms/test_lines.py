@@ -4,14 +4,12 @@ import pytest
 from pyspark.sql import functions as F
 
 from recpipe.tables import ITEMS, REVIEWS
-from recpipe.transforms.lines import kept, mark_duplicates
-from tests.transforms.marked_lines import item_lines, review_lines
+from recpipe.transforms.lines import kept
+from tests.transforms.marked_lines import item_lines, mark, review_lines
 
 
 def marked_reviews(spark, *lines):
-    return mark_duplicates(
-        review_lines(spark, *({"line_number": place, **line} for place, line in enumerate(lines, 1))), REVIEWS
-    )
+    return mark(review_lines(spark, *({"line_number": place, **line} for place, line in enumerate(lines, 1))), REVIEWS)
 
 
 def kept_reviews(spark, *lines):
@@ -66,7 +64,7 @@ def test_an_item_has_one_version_an_arrival_in_whatever_order_lines_come(spark):
     found = []
     for lines in itertools.permutations(versions):
         numbered = ({"line_number": place, **line} for place, line in enumerate(lines, 1))
-        marked = mark_duplicates(item_lines(spark, *numbered), ITEMS)
+        marked = mark(item_lines(spark, *numbered), ITEMS)
         assert marked.filter("is_duplicate").count() == 2
         found.append(kept(marked, ITEMS).collect())
     assert len(found) == 6
@@ -75,7 +73,7 @@ def test_an_item_has_one_version_an_arrival_in_whatever_order_lines_come(spark):
 
 def test_other_items_and_other_arrivals_are_kept(spark):
     lines = item_lines(spark, {}, {"item_id": "I2", "line_number": 2}, {"arrived_on": "2024-01-02"})
-    found = kept(mark_duplicates(lines, ITEMS), ITEMS)
+    found = kept(mark(lines, ITEMS), ITEMS)
     assert found.columns == list(ITEMS.column_names)
     assert sorted((row.item_id, str(row.arrived_on)) for row in found.collect()) == [
         ("I1", "2024-01-01"),
