@@ -108,16 +108,16 @@ def _told(file: LandedFile, formats: Sequence[Format]) -> Layout | None:
         UserError: two mappings fit it, which would say different things of it.
     """
     layout = layout_of(file.path, sorted(formats, key=lambda format_: format_.kind != file.kind))
-    needs = set(layout.format.needs) if layout else set()
-    rivals = [f for f in formats if f.needs and f.kind == file.kind and not {*f.needs} < needs and f != layout.format]
-    rival = None
-    if needs and rivals:
-        with suppress(UserError):
-            rival = layout_of(file.path, rivals)
+    if layout is None or not layout.format.needs:
+        return layout
+    told, needs, rival = layout.format, set(layout.format.needs), None
+    rivals = [f for f in formats if f.kind == told.kind and f.name != told.name and f.needs and not {*f.needs} < needs]
+    with suppress(UserError):
+        rival = layout_of(file.path, rivals) if rivals else None
     if rival:
         raise UserError(
-            f"expected a file that one mapping fits, found {file.path}, which {layout.format.name} and "
-            f"{rival.format.name} fit; move it away and land it by `recpipe land --format`"
+            f"expected a file that one mapping fits, found {file.path}, which {told.name} and {rival.format.name} fit; "
+            "move it away and land it by `recpipe land --format`"
         )
     return layout
 

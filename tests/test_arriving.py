@@ -136,6 +136,12 @@ def test_a_file_put_there_by_hand_is_told_by_the_mapping_that_fits_best(landing,
     assert (file.format, file.kind, file.spans) == (told, "events", (None,))
 
 
+def test_a09_an_empty_file_put_there_by_hand_has_no_format_beside_mappings(landing):
+    landed(landing, "events", "2024-01-01", "e.csv", b"")
+    [file] = arriving_files(landing, set(), MONDAY, known_formats(Settings(sources={"views": VIEWS}))).files
+    assert (file.layout, file.format) == (None, "")
+
+
 def test_a_file_put_there_by_hand_that_two_mappings_fit_is_refused_and_landed_it_is_read(tmp_path, landing):
     lines = b"who,sku,at", b"U1,I1,1"
     formats = known_formats(Settings(sources={"views": VIEWS, "carts": CARTS}))
