@@ -8,6 +8,7 @@ from recpipe.intake import Intake, not_read
 from recpipe.job import JobResult, run_job
 from recpipe.lake import Lake, spark_session
 from recpipe.settings import Settings
+from recpipe.sources.known import known_formats
 from recpipe.sources.spark_reader import files_frame, read_landed
 from recpipe.tables import ARRIVALS, ITEM_INDEX, OF_KINDS, REJECTED_ROWS
 from recpipe.transforms.arrivals import arrivals, outcomes
@@ -18,7 +19,7 @@ from recpipe.transforms.rejected_rows import rejected_rows
 
 def main(ds: date, settings: Settings) -> JobResult:
     with ingest_lock(settings.lake):
-        arriving = arriving_files(settings.landing, sealed_files(settings.lake), ds)
+        arriving = arriving_files(settings.landing, sealed_files(settings.lake), ds, known_formats(settings))
         if arriving.first > ds:
             return JobResult("; ".join([f"{ds} is sealed already, nothing to do", *not_read(arriving)]))
         with spark_session(settings) as spark:

@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -101,9 +101,30 @@ def arriving_files(
     return Arriving(first, ds, files, late)
 
 
+def _told(file: LandedFile, formats: Sequence[Format]) -> Layout | None:
+    """The layout of a file that was put there by hand, preferably of its folder's kind.
+
+    Raises:
+        UserError: two mappings fit it, which would say different things of it.
+    """
+    layout = layout_of(file.path, sorted(formats, key=lambda format_: format_.kind != file.kind))
+    if layout is None or not layout.format.needs:
+        return layout
+    told, needs, rival = layout.format, set(layout.format.needs), None
+    rivals = [f for f in formats if f.kind == told.kind and f.name != told.name and f.needs and not {*f.needs} < needs]
+    with suppress(UserError):
+        rival = layout_of(file.path, rivals) if rivals else None
+    if rival:
+        raise UserError(
+            f"expected a file that one mapping fits, found {file.path}, which {told.name} and {rival.format.name} fit; "
+            "move it away and land it by `recpipe land --format`"
+        )
+    return layout
+
+
 def _arriving(file: LandedFile, formats: Sequence[Format]) -> ArrivingFile:
     origin = read_origin(file.path, formats)
-    layout = origin.layout if origin else layout_of(file.path, formats)
+    layout = origin.layout if origin else _told(file, formats)
     if layout and layout.format.kind != file.kind:
         raise UserError(
             f"expected {file.kind} in {file.path}, found {layout.format.kind}; move it to {layout.format.kind}/"

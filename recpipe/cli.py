@@ -4,11 +4,12 @@ import json
 import signal
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+import typer.core
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
@@ -17,7 +18,7 @@ from recpipe import airflow_backfill, airflow_service, delta, demo, doctor, envi
 from recpipe.errors import UserError
 from recpipe.sample import Sample, write_sample
 from recpipe.settings import read_settings
-from recpipe.sources.known import FORMAT_NAMES
+from recpipe.sources.known import FORMAT_NAMES, known_formats
 from recpipe.tables import STRANGER
 
 app = typer.Typer(
@@ -51,10 +52,20 @@ def init() -> None:
     print(f"{settings.lake}: {len(created)} tables created, {len(delta.TABLES) - len(created)} were there")
 
 
-@app.command()
+class LandCommand(typer.core.TyperCommand):
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
+        """Name the shop's own formats too; read for help alone, since wrong settings are no reason to show none."""
+        names = dict.fromkeys(FORMAT_NAMES)
+        with suppress(UserError):
+            names = dict.fromkeys(format_.name for format_ in known_formats(read_settings()))
+        next(option for option in self.params if option.name == "format_").help = f"One of {', '.join(names)}."
+        super().format_help(ctx, formatter)
+
+
+@app.command(cls=LandCommand)
 def land(
     files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Files of one format.")],
-    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMAT_NAMES)}.")],
+    format_: Annotated[str, typer.Option("--format", help="Name of a format.")],
     arrived_on: Annotated[str | None, typer.Option(help="Land the files whole on this day.")] = None,
     replay_from: Annotated[
         str | None, typer.Option(help="Cut the files by their dates: all up to this day at once, then a day a folder.")
@@ -68,7 +79,8 @@ def land(
         raise UserError("expected either --arrived-on DAY or --replay-from DAY; give one of them")
     settings, put = read_settings(), landing.replay if replay_from else landing.land
     day, sealed = job.parse_day(replay_from or arrived_on), reader.sealed_days(settings.lake)
-    choice = landing.Choice(format_, columns=tuple(filter(None, map(str.strip, (no_header or "").split(",")))))
+    columns = tuple(filter(None, map(str.strip, (no_header or "").split(","))))
+    choice = landing.Choice(format_, known_formats(settings), columns)
     for report in put(files, choice, settings.landing, day, sealed):
         print(report)
 

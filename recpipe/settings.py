@@ -8,18 +8,19 @@ import hashlib
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from recpipe.errors import UserError
+from recpipe.source_settings import Section, Source
+from recpipe.sources.known import FORMAT_NAMES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+MOST_SHOWN = 200
+"""Characters of a wrong value in a message."""
 
 
 class SparkSettings(Section):
@@ -72,6 +73,9 @@ class AirflowSettings(Section):
     """Port of Airflow's page on 127.0.0.1; the next free one is taken when it is busy."""
 
 
+SourceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="RECPIPE_",
@@ -103,6 +107,15 @@ class Settings(BaseSettings):
     spark: SparkSettings = SparkSettings()
     model: ModelSettings = ModelSettings()
     airflow: AirflowSettings = AirflowSettings()
+    sources: dict[SourceName, Source] = {}
+    """Mappings of a shop's own files, by the name that `--format` gives."""
+
+    @field_validator("sources")
+    @classmethod
+    def _names_are_not_taken(cls, sources: dict[str, Source]) -> dict[str, Source]:
+        if taken := sorted(sources.keys() & set(FORMAT_NAMES)):
+            raise ValueError(f"{taken[0]} is the name of a built-in format; take another")
+        return sources
 
     @property
     def landing(self) -> Path:
@@ -152,13 +165,18 @@ def read_settings() -> Settings:
         return Settings(home=home_folder())
     except ValidationError as error:
         first = error.errors()[0]
-        name = "RECPIPE_" + "__".join(str(part).upper() for part in first["loc"])
+        name = "RECPIPE_" + "__".join(str(part).upper() for part in first["loc"] if part != "[key]")
         raise UserError(
-            f"setting {name}: {first['msg']}, found {first['input']!r}; "
+            f"setting {name}: {first['msg'].removeprefix('Value error, ')}, found {_shown(first['input'])}; "
             f"change it in the environment or in {home_folder() / 'settings.toml'}"
         ) from None
     except ValueError as error:  # a settings.toml that is not TOML
         raise UserError(f"{home_folder() / 'settings.toml'}: expected TOML, found: {error}") from None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
 def code_hash() -> str:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 
 def seconds(day: str) -> int:
     return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
@@ -39,6 +41,13 @@ def write_lines(path: Path, *lines: bytes, zipped: bool = False) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     content = b"".join(line + b"\n" for line in lines)
     path.write_bytes(gzip.compress(content) if zipped else content)
+    return path
+
+
+def write_parquet(path: Path, query: str) -> Path:
+    """The rows of a DuckDB query."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    duckdb.connect().execute(f"copy ({query}) to '{path}' (format parquet)")
     return path
 
 

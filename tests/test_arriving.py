@@ -7,8 +7,9 @@ import pytest
 from recpipe import delta
 from recpipe.arriving import SealedFile, arriving_files, ingest_lock, sealed_files
 from recpipe.errors import UserError
-from recpipe.landing import Choice, replay
-from recpipe.settings import CHECKOUT
+from recpipe.landing import Choice, land, replay
+from recpipe.settings import CHECKOUT, Settings
+from recpipe.sources.known import known_formats
 from recpipe.tables import ARRIVALS
 from tests.raw_lines import item_2018, item_2023, landed, review_2018, review_2023, seconds, write_lines
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival
@@ -111,3 +112,43 @@ def test_a_second_run_waits_for_the_first(tmp_path):
             second.wait(3)
         _ = 1 / 0  # a run that fails lets go, too
     assert second.communicate(timeout=30)[0] == b"taken\n"
+
+
+VIEWS = {"user_id": "who", "item_id": "sku", "event_type": "view", "occurred_at": "at"}
+CARTS = {**VIEWS, "event_type": "cart"}
+CLICKS = {**VIEWS, "event_type": "what"}
+ITEMS = {"kind": "items", "item_id": "sku"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "told"),
+    [
+        pytest.param({"items": ITEMS, "views": VIEWS}, "views", id="the folder's kind"),
+        pytest.param({"views": VIEWS, "clicks": CLICKS}, "clicks", id="the most fields"),
+        pytest.param({"tabs": {**VIEWS, "delimiter": "\t"}, "views": VIEWS}, "views", id="the delimiter"),
+        pytest.param({"lines": {**VIEWS, "file": "jsonl"}, "views": VIEWS}, "views", id="the kind of file"),
+    ],
+)
+def test_a_file_put_there_by_hand_is_told_by_the_mapping_that_fits_best(landing, sources, told):
+    landed(landing, "events", "2024-01-01", "e.csv", b"who,sku,at,what", b"U1,I1,1,view")
+    formats = known_formats(Settings(sources=sources))
+    [file] = arriving_files(landing, set(), MONDAY, formats).files
+    assert (file.format, file.kind, file.spans) == (told, "events", (None,))
+
+
+def test_a09_an_empty_file_put_there_by_hand_has_no_format_beside_mappings(landing):
+    landed(landing, "events", "2024-01-01", "e.csv", b"")
+    [file] = arriving_files(landing, set(), MONDAY, known_formats(Settings(sources={"views": VIEWS}))).files
+    assert (file.layout, file.format) == (None, "")
+
+
+def test_a_file_put_there_by_hand_that_two_mappings_fit_is_refused_and_landed_it_is_read(tmp_path, landing):
+    lines = b"who,sku,at", b"U1,I1,1"
+    formats = known_formats(Settings(sources={"views": VIEWS, "carts": CARTS}))
+    path = landed(landing, "events", "2024-01-01", "e.csv", *lines)
+    with pytest.raises(UserError, match=r"one mapping fits, found .*e\.csv, which views and carts fit; .* --format"):
+        arriving_files(landing, set(), MONDAY, formats)
+    path.unlink()
+    land([write_lines(tmp_path / "e.csv", *lines)], Choice("carts", formats), landing, MONDAY)
+    [file] = arriving_files(landing, set(), MONDAY, formats).files
+    assert file.format == "carts"

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
@@ -21,12 +22,13 @@ def code() -> str:
 
 def settings_of(model, prefix="RECPIPE_"):
     for name, field in model.model_fields.items():
-        section = field.annotation
+        section, names = field.annotation, f"{prefix}{name.upper()}"
+        if name == "sources":  # a section for each name that the shop gives
+            section, names = get_args(section)[1], f"{names}__NAME"
         if isinstance(section, type) and issubclass(section, Section):
-            yield from settings_of(section, f"{prefix}{name.upper()}__")
+            yield from settings_of(section, f"{names}__")
         else:
-            default = field.default
-            yield f"{prefix}{name.upper()}", "" if default is None else str(default), field.description
+            yield names, "" if field.default in (None, {}) else str(field.default), field.description
 
 
 def test_make_targets_exist():

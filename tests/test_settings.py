@@ -1,3 +1,4 @@
+import json
 from datetime import date
 
 import pytest
@@ -47,6 +48,71 @@ def test_an_unknown_setting_in_the_file_is_refused(home):
     (home / "settings.toml").write_text("histroy_length = 20\n")
     with pytest.raises(UserError, match="HISTROY_LENGTH"):
         read_settings()
+
+
+ORDERS = {"user_id": "buyer", "item_id": "sku", "event_type": "purchase", "occurred_at": "paid_at"}
+
+
+def toml(**values):
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+
+
+def test_a_mapping_of_the_shops_fields_is_read_from_the_file(home):
+    words = '[sources.clicks.event_types]\npdp = "view"\n'
+    clicks = toml(**{**ORDERS, "event_type": "what"}, file="jsonl", time_unit="ms")
+    (home / "settings.toml").write_text(f"[sources.orders]\n{toml(**ORDERS)}[sources.clicks]\n{clicks}{words}")
+    sources = read_settings().sources
+    assert list(sources) == ["orders", "clicks"]
+    assert sources["orders"].places() == ORDERS
+    assert (sources["orders"].kind, sources["orders"].file, sources["orders"].time_unit) == ("events", "csv", "s")
+    assert (sources["clicks"].file, sources["clicks"].event_types) == ("jsonl", {"pdp": "view"})
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("orders", {"occurred_at": None}, "SOURCES__ORDERS: events need occurred_at; name the shop's fields, found "),
+        ("orders", {"rating": "stars"}, "SOURCES__ORDERS: events have no rating; leave it out"),
+        ("orders", {"kind": "reviews"}, "SOURCES__ORDERS: reviews need rating and reviewed_at"),
+        ("orders", {"kind": "users"}, "SOURCES__ORDERS: users have no item_id and "),
+        ("orders", {"event_types": {"x": "view"}}, "SOURCES__ORDERS: event_types are words of a field"),
+        ("orders", {"event_type": "what", "event_types": {"x": "buy"}}, "SOURCES__ORDERS__EVENT_TYPES__X: Input "),
+        ("orders", {"kind": "orders"}, "SOURCES__ORDERS__KIND: Input should be 'reviews', "),
+        (
+            "orders",
+            {"file": "xlsx"},
+            "SOURCES__ORDERS__FILE: Input should be 'csv', 'jsonl' or 'parquet', found 'xlsx'",
+        ),
+        ("orders", {"time_unit": "m"}, "SOURCES__ORDERS__TIME_UNIT: Input should be 's', "),
+        ("orders", {"delimiter": "::"}, "SOURCES__ORDERS__DELIMITER: "),
+        ("orders", {"delimiter": '"'}, "SOURCES__ORDERS__DELIMITER: "),
+        ("orders", {"delimiter": "\n"}, "SOURCES__ORDERS__DELIMITER: "),
+        ("orders", {"user_id": ""}, "SOURCES__ORDERS__USER_ID: "),
+        ("orders", {"user_id": " buyer"}, "SOURCES__ORDERS__USER_ID: "),
+        ("orders", {"user_id": 7}, "SOURCES__ORDERS__USER_ID: Input should be a valid string, found 7"),
+        ("orders", {"userid": "buyer"}, "SOURCES__ORDERS__USERID: Extra inputs are not permitted, found 'buyer'"),
+        ("Orders", {}, "SOURCES__ORDERS: String should match pattern .*, found 'Orders'"),
+        ("1st", {}, "SOURCES__1ST: String should match pattern"),
+        ("amazon-2018", {}, "SOURCES: amazon-2018 is the name of a built-in format; take another"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_by_its_name(home, name, values, message):
+    section = {key: value for key, value in {**ORDERS, **values}.items() if value is not None}
+    types = section.pop("event_types", {})
+    text = f"[sources.{name}]\n{toml(**section)}" + (f"[sources.{name}.event_types]\n{toml(**types)}" if types else "")
+    (home / "settings.toml").write_text(text)
+    with pytest.raises(UserError, match=f"^setting RECPIPE_{message}") as refusal:
+        read_settings()
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 600
+
+
+def test_a_mapping_decides_rows(home):
+    hashes = {
+        Settings(home=home, sources=sources).result_hash()
+        for sources in ({}, {"orders": ORDERS}, {"orders": {**ORDERS, "time_unit": "ms"}}, {"sales": ORDERS})
+    }
+    assert len(hashes) == 4
 
 
 def test_a_file_that_is_not_toml_is_refused(home):

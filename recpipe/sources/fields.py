@@ -1,5 +1,6 @@
 """Fields of a decoded line as values of a record; every family of formats reads them the same way."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
@@ -50,22 +51,26 @@ def not_before_1995_nor_after(time: int, arrived_on: date) -> int:
 
 
 def epoch(value: Any, unit: int) -> int:
-    """Microseconds since 1970-01-01 UTC of a number of units of ``unit`` microseconds, unchecked."""
+    """Microseconds since 1970-01-01 UTC of a number of units of ``unit`` microseconds, unchecked.
+
+    A fraction counts, since clicks of one second are told apart by it.
+    """
     found = values.number(value)
     if found is None:
         raise RejectError("missing_date" if value in (None, "") else "bad_date")
-    return int(found) * unit
+    whole = math.floor(found)
+    return whole * unit + round((found - whole) * unit)
 
 
 def moment(value: Any) -> int:
     """Microseconds since 1970-01-01 UTC of a text such as 2018-07-07 22:09:11 or 2018-07-07T22:09:11+02:00.
 
-    A text without an offset is UTC.
+    A text without an offset is UTC; some exports say so behind it.
     """
     if value in (None, ""):
         raise RejectError("missing_date")
     try:
-        found = datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
+        found = datetime.fromisoformat(value.strip().removesuffix(" UTC") if isinstance(value, str) else "")
         since = (found if found.tzinfo else found.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
     except (ValueError, OverflowError):
         raise RejectError("bad_date") from None

@@ -65,7 +65,7 @@ def layout_of(path: Path, formats: Sequence[Format], columns: tuple[str, ...] = 
         if format_.framing == LINES:
             votes[format_] = sum(_is_like(content, format_) for content in first)
         elif format_.framing == CSV and (header := _header(first[0], format_)) and format_.is_like(dict(header)):
-            return Layout(format_, CSV, tuple(name for name, _ in header), has_header=True)
+            return _of_columns(path, format_, tuple(name for name, _ in header), has_header=True)
     format_, most = votes.most_common(1)[0] if votes else (None, 0)
     start = first[0].removeprefix(b"\xef\xbb\xbf").lstrip()
     if format_ is None or not most or not start.startswith(format_.opening):
@@ -98,7 +98,14 @@ def _csv_layout(path: Path, formats: Sequence[Format], columns: tuple[str, ...],
     found = _columns_like(columns, [format_ for format_ in formats if format_.framing == CSV])
     if found is None:
         raise UserError(_expected(formats, path, f"no CSV format with columns {', '.join(columns)}; name others"))
-    return Layout(found, CSV, columns, has_header)
+    return _of_columns(path, found, columns, has_header)
+
+
+def _of_columns(path: Path, format_: Format, columns: tuple[str, ...], has_header: bool) -> Layout:
+    for name in format_.needs:
+        if (times := columns.count(name)) > 1:
+            raise UserError(f"expected one column {name} in {path}, found {times}; rename the others")
+    return Layout(format_, CSV, columns, has_header)
 
 
 def _columns_like(columns: Sequence[str], formats: Sequence[Format]) -> Format | None:
@@ -106,7 +113,8 @@ def _columns_like(columns: Sequence[str], formats: Sequence[Format]) -> Format |
 
 
 def _expected(formats: Sequence[Format], path: Path, found: str) -> str:
-    return f"expected {' or '.join(map(str, formats))} in {path}, found {found}"
+    wanted = [f"{format_} with {', '.join(format_.needs)}" if format_.needs else str(format_) for format_ in formats]
+    return f"expected {' or '.join(wanted)} in {path}, found {found}"
 
 
 class Hashed(NamedTuple):

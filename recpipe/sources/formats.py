@@ -28,6 +28,7 @@ class Format(NamedTuple):
     encoding: str = "utf-8"  # of CSV
     opening: bytes = b"{"  # starts the first line of a file of LINES, unlike that of, say, a web page
     members: tuple[str, ...] = ()  # names of its files in the archive that the shop offers
+    needs: tuple[str, ...] = ()  # of a mapping: the shop's fields that it names
 
     def __str__(self) -> str:
         return f"{self.kind} ({self.name})"

@@ -1,6 +1,8 @@
 """The job ingest_reviews on a real lake, but for the start of its own Spark session."""
 
 import gzip
+import json
+from contextlib import nullcontext
 from datetime import date
 
 import pytest
@@ -13,8 +15,9 @@ from recpipe.errors import UserError
 from recpipe.lake import Lake
 from recpipe.landing import Choice, replay
 from recpipe.settings import CHECKOUT, Settings
-from recpipe.tables import ARRIVALS, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
-from tests.raw_lines import item_2023, landed, review_2023, seconds
+from recpipe.tables import ARRIVALS, EVENTS, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
+from tests.orders import COLUMNS, ORDERS, csv_lines, order
+from tests.raw_lines import item_2023, landed, review_2023, seconds, write_parquet
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival
 
 DAYS = (MONDAY, TUESDAY, WEDNESDAY)
@@ -127,6 +130,43 @@ def test_a_file_that_shows_up_in_a_sealed_day_is_not_read_and_named(tmp_path):
             f"{ds} is sealed already, nothing to do; not read, since their day was sealed before they showed up: "
             "reviews/arrived_on=2024-01-02/late.json"
         )
+
+
+def test_events_of_a_shops_own_files_come_in_beside_reviews(spark, lake, landing, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest_reviews, "spark_session", lambda _: nullcontext(spark))
+    clicks = {"event_type": "what", "event_types": {"pdp": "view"}, "file": "jsonl", "user_id": "who.id"}
+    carts = {"event_type": "cart", "time_unit": "iso", "file": "parquet"}
+    sources = {"orders": ORDERS, "clicks": {**ORDERS, **clicks}, "carts": {**ORDERS, **carts}}
+    at = seconds("2024-01-01")
+    bought = csv_lines(COLUMNS, ("U1", "I2", at), ("U1", "I2", at), ("U1", "I2", at + 1))
+    landed(landing, "events", "2024-01-01", "o.csv", *bought)
+    seen = [order(who={"id": 1}, what=what, sku=sku, paid_at=at) for what, sku in (("pdp", "I1"), ("gift", "I0"))]
+    landed(landing, "events", "2024-01-01", "c.jsonl", *(json.dumps(line).encode() for line in seen))
+    query = f"select 7 as buyer, 'I9' as sku, to_timestamp({at}) as paid_at"
+    write_parquet(landing / "events" / "arrived_on=2024-01-01" / "p.parquet", query)
+    landed(landing, "reviews", "2024-01-01", "r.json", review_2023(user_id="U1", parent_asin="I2"))
+    ingest_reviews.main(MONDAY, Settings(home=tmp_path, sources=sources, max_rejected_share=0.2))
+    with delta.connect(lake.root, [*TABLES, EVENTS]) as connection:
+        told = connection.sql(
+            "select user_id, item_id, event_type, epoch(occurred_at)::bigint from events order by all"
+        )
+        assert told.fetchall() == [
+            ("1", "I1", "view", at),
+            ("7", "I9", "cart", at),
+            ("U1", "I2", "purchase", at),
+            ("U1", "I2", "purchase", at + 1),
+        ]
+        columns = "kind, file, format, lines_read, accepted, rejected, duplicates"
+        assert connection.sql(f"select {columns} from arrivals order by all").fetchall() == [
+            ("events", "c.jsonl", "clicks", 2, 1, 1, 0),
+            ("events", "o.csv", "orders", 3, 2, 0, 1),
+            ("events", "p.parquet", "carts", 1, 1, 0, 0),
+            ("reviews", "r.json", "amazon-2023", 1, 1, 0, 0),
+        ]
+        rejected = connection.sql("select kind, file, line_number, reason from rejected_rows")
+        assert rejected.fetchall() == [("events", "c.jsonl", 2, "bad_event_type")]
+        numbers = connection.sql("select item_index, item_id from item_index order by all")
+        assert numbers.fetchall() == [(0, "I1"), (1, "I2"), (2, "I9")]
 
 
 def cut_gzip(landing):
