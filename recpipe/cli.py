@@ -53,7 +53,9 @@ def init() -> None:
 
 @app.command()
 def land(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Files of one format.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES", help="Files of one format, or the zip archives that they come in.")
+    ],
     format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMAT_NAMES)}.")],
     arrived_on: Annotated[str | None, typer.Option(help="Land the files whole on this day.")] = None,
     replay_from: Annotated[
