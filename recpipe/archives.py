@@ -53,7 +53,7 @@ def contents_of(path: Path, format_name: str, wanted: Collection[str]) -> Conten
     if not wanted:
         raise UserError(f"expected a plain or gzip file for {format_name}, found the zip archive {path}; unpack it")
     with _opened(path) as archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
+        members = [member for member in archive.infolist() if not member.filename.endswith("/")]
     if len(members) > MAX_MEMBERS:
         raise _refused(path, f"at most {MAX_MEMBERS} files", f"{len(members)}")
     for member in members:
@@ -87,10 +87,14 @@ def unpack(contents: Contents, folder: Path) -> Sequence[Path]:
 
 
 def _blocks(path: Path, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    """Never more bytes than the directory gives the member, whatever lies there: zipfile stops at them."""
+    """As many bytes as the directory gives the member, whatever lies there: zipfile stops at them."""
+    left = member.file_size
     with _opened(path) as archive, archive.open(member) as file:
         while block := file.read(_BLOCK):
+            left -= len(block)
             yield block
+        if left:
+            raise zipfile.BadZipFile(f"{member.filename} ends {left} bytes early")
 
 
 def _base(member: zipfile.ZipInfo) -> str:
@@ -99,7 +103,7 @@ def _base(member: zipfile.ZipInfo) -> str:
 
 def _require_plain_name(path: Path, name: str) -> None:
     """Of members that are not taken too: their names are printed, and an archive with such names is not the shop's."""
-    if not name.isprintable() or "\\" in name or name.startswith("/") or ".." in name.split("/"):
+    if not name or not name.isprintable() or "\\" in name or name.startswith("/") or ".." in name.split("/"):
         raise _refused(path, "names of files below one folder", repr(name[:100]))
 
 

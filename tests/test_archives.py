@@ -227,6 +227,15 @@ def test_a07_an_archive_with_a_broken_file_leaves_nothing_behind(tmp_path, landi
     assert "Bad CRC-32 for file 'ratings.csv'" in refusal(path, landing, put=put)
 
 
+def test_a_file_that_is_shorter_than_the_directory_says_is_refused(tmp_path, landing):
+    path = zip_of(tmp_path / "ml.zip", {"ratings.csv": RATINGS})
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + 16 : entry + 24] = bytes(8)  # hash and packed size; those of nothing fit each other
+    path.write_bytes(content)
+    assert f"ratings.csv ends {len(RATINGS)} bytes early" in refusal(path, landing)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(place=st.integers(0, 2**16), byte=st.integers(0, 255), length=st.integers(1, 8))
 def test_no_bytes_raise_anything_but_a_user_error(tmp_path, place, byte, length):
