@@ -25,7 +25,7 @@ from recpipe.sources.records import Fields, Item, Review
 
 WITH_COMMAS = ("Beer, Wine & Spirits", "Books, Mags, Music & Video", "Used, Vintage & Consignment")
 WITH_COMMAS += ("Wills, Trusts, & Probates",)
-"""Categories of Yelp's that hold commas themselves; see https://docs.developer.yelp.com/docs/resources-categories."""
+"""Categories of Yelp's that hold commas themselves."""
 
 _CATEGORY = re.compile(rf"\s*(?:{'|'.join(map(re.escape, WITH_COMMAS))})(?=\s*(?:,|$))|[^,]+")
 
