@@ -4,7 +4,6 @@ import json
 import signal
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +30,7 @@ app = typer.Typer(
 out = Console(highlight=False, soft_wrap=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FORMAT_HELP = f"One of {', '.join(FORMAT_NAMES)}, or one of the shop's own, as settings.toml names them."
 Day = Annotated[str | None, typer.Option(help="UTC day, such as 2024-03-10.")]
 
 
@@ -52,20 +52,12 @@ def init() -> None:
     print(f"{settings.lake}: {len(created)} tables created, {len(delta.TABLES) - len(created)} were there")
 
 
-class LandCommand(typer.core.TyperCommand):
-    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
-        """Name the shop's own formats too; read for help alone, since wrong settings are no reason to show none."""
-        names = dict.fromkeys(FORMAT_NAMES)
-        with suppress(UserError):
-            names = dict.fromkeys(format_.name for format_ in known_formats(read_settings()))
-        next(option for option in self.params if option.name == "format_").help = f"One of {', '.join(names)}."
-        super().format_help(ctx, formatter)
-
-
-@app.command(cls=LandCommand)
+@app.command()
 def land(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES", help="Files of one format.")],
-    format_: Annotated[str, typer.Option("--format", help="Name of a format.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES", help="Files of one format, or the zip archives that they come in.")
+    ],
+    format_: Annotated[str, typer.Option("--format", help=FORMAT_HELP)],
     arrived_on: Annotated[str | None, typer.Option(help="Land the files whole on this day.")] = None,
     replay_from: Annotated[
         str | None, typer.Option(help="Cut the files by their dates: all up to this day at once, then a day a folder.")

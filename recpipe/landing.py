@@ -16,11 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from recpipe.archives import Contents, contents_of, is_zip, unpack
 from recpipe.errors import UserError
 from recpipe.sources.files import hashed, layout_of, records_of
 from recpipe.sources.formats import Format, Layout
 from recpipe.sources.known import FORMATS
-from recpipe.sources.replay import Origin, cut, cut_name, origin_file, write_origin
+from recpipe.sources.replay import Origin, cut, cut_name, landed_name, origin_file, write_origin
 from recpipe.tables import KINDS, MIN_DAY
 
 _DAY_FOLDER = re.compile(r"arrived_on=(\d{4}-\d{2}-\d{2})")
@@ -40,12 +41,14 @@ class Landed:
     layout: Layout
     lines: dict[date, int]  # that are not blank, by day of arrival
     known: int = 0  # days on which it lay there already, byte for byte
+    not_taken: tuple[str, ...] = ()  # names of the archive's files that are none of the format's
 
     def __str__(self) -> str:
         first, last, total = min(self.lines), max(self.lines), sum(self.lines.values())
         days = f"on {first}" if first == last else f"on {len(self.lines)} days, {first} to {last}"
         known = f"; {self.known} of its files had landed before" if self.known else ""
-        return f"{self.file}: {total:,} lines of {self.layout.format} {days}{known}"
+        not_taken = f"; not taken: {', '.join(self.not_taken)}" if self.not_taken else ""
+        return f"{self.file}: {total:,} lines of {self.layout.format} {days}{known}{not_taken}"
 
 
 def landed_files(landing: Path) -> list[LandedFile]:
@@ -84,6 +87,16 @@ def _require_file(path: Path) -> None:
         raise UserError(f"expected a printable file name not starting with _ or ., found {path.name!r}; rename it")
 
 
+class Dump(NamedTuple):
+    """A file to be landed."""
+
+    path: Path
+    origin: str  # what its companion calls it
+    layout: Layout
+    is_unpacked: bool = False  # a copy already, to be moved
+    not_taken: tuple[str, ...] = ()  # see `Landed`
+
+
 @dataclass(frozen=True)
 class Choice:
     """How files are to be read, as the user says it."""
@@ -96,10 +109,7 @@ class Choice:
         """Raises:
         UserError: there is no such format, or the file is missing, unreadable, empty or in another one.
         """
-        chosen = [format_ for format_ in self.formats if format_.name == self.format]
-        if not chosen:
-            names = ", ".join(dict.fromkeys(format_.name for format_ in self.formats))
-            raise UserError(f"expected a format out of {names}, found {self.format!r}; give --format")
+        chosen = self._chosen()
         _require_file(path)
         try:
             layout = layout_of(path, chosen, self.columns)
@@ -112,6 +122,34 @@ class Choice:
             raise UserError(f"expected lines in {path}, found none; fetch it again")
         return layout
 
+    def dump_of(self, path: Path) -> Dump | Contents:
+        """A file to be landed, or an archive with such files in it.
+
+        Raises:
+            UserError: as `layout_of`; or the archive is not whole, over a limit, or has no file of the format.
+        """
+        _require_file(path)
+        if not is_zip(path):
+            return Dump(path, path.name, self.layout_of(path))
+        return contents_of(path, self.format, [name for format_ in self._chosen() for name in format_.members])
+
+    def unpacked(self, archive: Contents, folder: Path) -> list[Dump]:
+        """Raises:
+        UserError: as `dump_of`.
+        """
+        dumps = [
+            Dump(path, f"{archive.path.name}/{path.name}", self.layout_of(path), is_unpacked=True)
+            for path in unpack(archive, folder / archive.path.name)
+        ]
+        return [*dumps[:-1], dumps[-1]._replace(not_taken=archive.not_taken)]
+
+    def _chosen(self) -> list[Format]:
+        chosen = [format_ for format_ in self.formats if format_.name == self.format]
+        if not chosen:
+            names = ", ".join(dict.fromkeys(format_.name for format_ in self.formats))
+            raise UserError(f"expected a format out of {names}, found {self.format!r}; give --format")
+        return chosen
+
     def _other_layout(self, path: Path) -> Layout | None:
         with suppress(UserError):
             return layout_of(path, self.formats)
@@ -121,7 +159,7 @@ class Choice:
 def land(
     files: Sequence[Path], choice: Choice, landing: Path, arrived_on: date, sealed_days: Collection[date] = frozenset()
 ) -> list[Landed]:
-    """Put whole files into the folder of ``arrived_on``.
+    """Put whole files into the folder of ``arrived_on``; out of a zip archive, those of its files that have the format.
 
     All is written aside first, then renamed; the same command once more finishes what was interrupted.
 
@@ -148,12 +186,13 @@ def replay(
     return _land(files, choice, landing, partial(_cut, first=replay_from))
 
 
-def _land(
-    files: Sequence[Path], choice: Choice, landing: Path, put: Callable[[Path, Layout, Path], Landed]
-) -> list[Landed]:
-    layouts = [choice.layout_of(path) for path in files]
+def _land(files: Sequence[Path], choice: Choice, landing: Path, put: Callable[[Dump, Path], Landed]) -> list[Landed]:
+    found = [choice.dump_of(path) for path in files]
     with _aside(landing) as folder:
-        reports = [put(path, layout, folder) for path, layout in zip(files, layouts, strict=True)]
+        reports = []
+        for dump in found:
+            dumps = [dump] if isinstance(dump, Dump) else choice.unpacked(dump, folder / "unpacked")
+            reports += [put(dump, folder) for dump in dumps]
         _move(folder, landing, reports)
     return reports
 
@@ -183,16 +222,21 @@ def _aside(landing: Path) -> Iterator[Path]:
         raise UserError(f"expected to write into {landing}, found: {error}; mend it and land again") from None
 
 
-def _copy(path: Path, layout: Layout, folder: Path, day: date) -> Landed:
-    target = folder / layout.format.kind / f"arrived_on={day}" / path.name
+def _copy(dump: Dump, folder: Path, day: date) -> Landed:
+    name, layout = landed_name(dump.origin), dump.layout
+    target = folder / layout.format.kind / f"arrived_on={day}" / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, target)
-    write_origin(target, Origin(path.name, hashed(target).sha256, layout, is_cut=False))
-    return Landed(path.name, layout, {day: sum(1 for _ in records_of(target, layout))})
+    if dump.is_unpacked:
+        dump.path.replace(target)
+    else:
+        shutil.copyfile(dump.path, target)
+    write_origin(target, Origin(dump.origin, hashed(target).sha256, layout, is_cut=False))
+    return Landed(name, layout, {day: sum(1 for _ in records_of(target, layout))}, not_taken=dump.not_taken)
 
 
-def _cut(path: Path, layout: Layout, folder: Path, first: date) -> Landed:
-    return Landed(cut_name(path.name), layout, cut(path, path.name, layout, first, folder / layout.format.kind))
+def _cut(dump: Dump, folder: Path, first: date) -> Landed:
+    lines = cut(dump.path, dump.origin, dump.layout, first, folder / dump.layout.format.kind)
+    return Landed(cut_name(dump.origin), dump.layout, lines, not_taken=dump.not_taken)
 
 
 def _move(folder: Path, landing: Path, reports: list[Landed]) -> None:

@@ -122,7 +122,7 @@ def test_sealed_days_are_refused_and_all_before_them(tmp_path, landing, put):
 def test_another_format_is_refused_with_the_right_one(tmp_path, landing):
     file = write_lines(tmp_path / "r.json", review_2023())
     assert "give --format amazon-2023" in refusal([file], Choice("amazon-2018"), landing, DAY)
-    assert "amazon-2018, amazon-2023" in refusal([file], Choice("yelp"), landing, DAY)
+    assert "amazon-2018, amazon-2023" in refusal([file], Choice("letterboxd"), landing, DAY)
 
 
 def test_a09_an_empty_file_is_refused(tmp_path, landing):

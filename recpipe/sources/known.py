@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from recpipe.sources import amazon
+from recpipe.sources import amazon, movielens, yelp
 from recpipe.sources.formats import Format
 from recpipe.sources.mapped import mapped_formats
 
 if TYPE_CHECKING:
     from recpipe.settings import Settings  # which looks here for names that are taken
 
-FORMATS: tuple[Format, ...] = amazon.FORMATS
+FORMATS: tuple[Format, ...] = (*amazon.FORMATS, *movielens.FORMATS, *yelp.FORMATS)
 FORMAT_NAMES = tuple(dict.fromkeys(format_.name for format_ in FORMATS))
 
 

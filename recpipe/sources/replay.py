@@ -27,7 +27,7 @@ _LINE_OVERHEAD = 150  # bytes that Python needs to hold a line and its number
 class Origin(NamedTuple):
     """Where a landed file comes from and how it is read."""
 
-    name: str  # of the file that was landed
+    name: str  # of the file that was landed; archive.zip/file for one out of an archive
     sha256: str  # of it
     layout: Layout
     is_cut: bool  # only some of its records are here; the companion has their line numbers there
@@ -115,7 +115,13 @@ def cut(path: Path, name: str, layout: Layout, first: date, folder: Path) -> dic
     return dict(days.lines)
 
 
+def landed_name(name: str) -> str:
+    """Of the landed file whose `Origin.name` is ``name``."""
+    return name.replace("/", ".")
+
+
 def cut_name(name: str) -> str:
+    name = landed_name(name)
     return name if name.endswith(".gz") else f"{name}.gz"
 
 
