@@ -7,8 +7,9 @@ from recpipe.intake import Intake, not_read
 from recpipe.job import JobResult, run_job
 from recpipe.lake import Lake, spark_session
 from recpipe.settings import Settings
+from recpipe.sources.pictures import Limits
 from recpipe.sources.spark_reader import files_frame, read_landed
-from recpipe.tables import ARRIVALS, ITEM_INDEX, OF_KINDS, REJECTED_ROWS
+from recpipe.tables import ARRIVALS, ITEM_INDEX, NAMING, OF_KINDS, REJECTED_ROWS
 from recpipe.transforms.arrivals import arrivals, outcomes
 from recpipe.transforms.item_index import item_index
 from recpipe.transforms.lines import kept, mark_duplicates
@@ -20,21 +21,25 @@ def main(ds: date, settings: Settings) -> JobResult:
         arriving = arriving_files(settings.landing, sealed_files(settings.lake), ds)
         if arriving.first > ds:
             return JobResult("; ".join([f"{ds} is sealed already, nothing to do", *not_read(arriving)]))
+        picture_limits = Limits(settings.images.max_bytes, settings.images.max_pixels)
         with spark_session(settings) as spark:
-            return take_in(arriving, Lake(spark, settings.lake), settings.max_rejected_share)
+            return take_in(arriving, Lake(spark, settings.lake), settings.max_rejected_share, picture_limits)
 
 
-def take_in(arriving: Arriving, lake: Lake, max_rejected_share: float) -> JobResult:
+def take_in(arriving: Arriving, lake: Lake, max_rejected_share: float, picture_limits: Limits) -> JobResult:
     first, last = arriving.first, arriving.last
     kinds = [table for table in OF_KINDS if arriving.files_of(table.name) or lake.has_rows(table, first, last)]
-    read = {table: read_landed(lake.spark, arriving.files_of(table.name), table).persist() for table in kinds}
+    read = {
+        table: read_landed(lake.spark, arriving.files_of(table.name), table, picture_limits).persist()
+        for table in kinds
+    }
     lines = {table: mark_duplicates(frame, table).persist() for table, frame in read.items()}
     counted = outcomes(lake.spark, list(lines.values())).persist()
     intake = Intake.of(arriving, counted.collect())
     intake.require_whole_files()
     intake.require_few_rejects(max_rejected_share)
     new = {table: kept(frame, table) for table, frame in lines.items()}
-    naming = [frame for frame in new.values() if "item_id" in frame.columns]
+    naming = [new[table] for table in NAMING if table in new]
     if intake.rejected or lake.has_rows(REJECTED_ROWS, first, last):
         new[REJECTED_ROWS] = rejected_rows(list(lines.values()))
     if naming or lake.has_rows(ITEM_INDEX, first, last):

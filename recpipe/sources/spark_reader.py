@@ -1,8 +1,10 @@
 """Landed files as a frame with a row for every line, accepted or rejected. Spark's own JSON reader would guess."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,13 +16,15 @@ from recpipe.intake import WRONG_UNIT
 from recpipe.sources.files import records_of
 from recpipe.sources.formats import Layout, parse
 from recpipe.sources.lines import Line, Span, line_hash
+from recpipe.sources.pictures import Limits, Picture, examine
 from recpipe.sources.records import Accepted, Decode, Reject
 from recpipe.sources.replay import origin_lines
-from recpipe.tables import Table
+from recpipe.tables import PICTURES, Table
 
 BATCH_LINES = 10_000
 BATCH_BYTES = 16 * 2**20
 MOST_TASKS = 256
+PICTURES_A_TASK = 50  # until there are MOST_TASKS; some milliseconds each, a second for the largest
 CUT_OFF = (Reject("not_json"), Reject("not_csv"), Reject("not_a_literal"), Reject("wrong_number_of_fields"))
 """Of a last line that does not end."""
 
@@ -40,17 +44,20 @@ _ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "doubl
 _ARROW |= {"date": pa.date32(), "timestamp": pa.timestamp("us", tz="UTC"), "array<string>": pa.list_(pa.string())}
 
 
-def read_landed(spark: SparkSession, files: Sequence[ArrivingFile], table: Table) -> DataFrame:
-    """A row for every line of ``files`` that is not blank: `LINE_COLUMNS`, then the columns of ``table``.
+def read_landed(spark: SparkSession, files: Sequence[ArrivingFile], table: Table, limits: Limits) -> DataFrame:
+    """A row for every line of ``files`` that is not blank, or picture: `LINE_COLUMNS`, then the columns of ``table``.
 
     The table's columns are null in a rejected line. Files are read side by side, and so are the spans of a large one,
     each in bounded memory. A file that cannot be read to its end has a row with the `failure`; a worker that raised it
     would fill the log with the stack traces of Spark.
     """
-    columns = (*LINE_COLUMNS, *((column.name, column.type) for column in table.columns if column.name != "arrived_on"))
+    known = {name for name, _ in LINE_COLUMNS}
+    columns = (*LINE_COLUMNS, *((column.name, column.type) for column in table.columns if column.name not in known))
+    if table.name == PICTURES:
+        return _read_pictures(spark, files, columns, limits)
     stretches = tuple((file, span) for file in files for span in file.spans)
     places = spark.range(0, len(stretches), 1, max(1, min(len(stretches), MOST_TASKS)))
-    return places.mapInArrow(_reader(stretches, columns), ", ".join(f"{name} {type_}" for name, type_ in columns))
+    return places.mapInArrow(_reader(stretches, columns), _ddl(columns))
 
 
 def _reader(
@@ -128,6 +135,44 @@ def _outcome(line: Line, layout: Layout, decode: Decode, arrived_on: date) -> Ac
 
 def _misfit(file: ArrivingFile) -> UserError:
     return UserError(f"expected a line number in the companion of {file.path} for each of its lines, found others")
+
+
+def _ddl(columns: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(f"{name} {type_}" for name, type_ in columns)
+
+
+def _read_pictures(
+    spark: SparkSession, files: Sequence[ArrivingFile], columns: tuple[tuple[str, str], ...], limits: Limits
+) -> DataFrame:
+    """A row for every picture, as if it were a file of one line. A task holds one picture at a time."""
+    pictures = [(file.arrived_on, str(file.path), name) for file in files for name in file.pictures]
+    listed = spark.createDataFrame(pictures, "arrived_on date, folder string, file string")
+    tasks = min(MOST_TASKS, max(1, math.ceil(len(pictures) / PICTURES_A_TASK)))
+    return listed.repartition(tasks).mapInArrow(_picture_reader(columns, limits), _ddl(columns))
+
+
+def _picture_reader(
+    columns: tuple[tuple[str, str], ...], limits: Limits
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def read(places: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        schema = pa.schema([(name, _ARROW[type_]) for name, type_ in columns])
+        for batch in places:
+            yield from _in_batches(((0, _picture_row(place, limits)) for place in batch.to_pylist()), schema)
+
+    return read
+
+
+def _picture_row(place: Mapping[str, Any], limits: Limits) -> tuple[Any, ...]:
+    file, nothing = place["file"], itertools.repeat(None, len(Picture._fields))
+    where = (place["arrived_on"], PICTURES, file)
+    try:
+        found = examine(Path(place["folder"], file), limits)
+    except OSError as error:
+        failure = f"expected a readable picture, found: {error}; mend it or take it away"
+        return (*where, None, file, None, None, None, None, failure, *nothing)
+    if isinstance(found, Picture):
+        return (*where, 1, file, 1, None, None, None, None, *found)
+    return (*where, 1, file, 1, found.reason, found.sha256, None, None, *nothing)
 
 
 def files_frame(spark: SparkSession, files: Sequence[ArrivingFile]) -> DataFrame:
