@@ -29,11 +29,10 @@ def main(ds: date, settings: Settings) -> JobResult:
 def take_in(arriving: Arriving, lake: Lake, max_rejected_share: float, picture_limits: Limits) -> JobResult:
     first, last = arriving.first, arriving.last
     kinds = [table for table in OF_KINDS if arriving.files_of(table.name) or lake.has_rows(table, first, last)]
-    read = {
-        table: read_landed(lake.spark, arriving.files_of(table.name), table, picture_limits).persist()
-        for table in kinds
-    }
-    lines = {table: mark_duplicates(frame, table).persist() for table, frame in read.items()}
+    lines = {}
+    for table in kinds:
+        read = read_landed(lake.spark, arriving.files_of(table.name), table, picture_limits).persist()
+        lines[table] = mark_duplicates(read, table).persist()
     counted = outcomes(lake.spark, list(lines.values())).persist()
     intake = Intake.of(arriving, counted.collect())
     intake.require_whole_files()

@@ -95,8 +95,8 @@ class ImageSettings(Section):
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     """Times that a picture is asked for again in one fetch when its host is busy, failing or silent."""
     longest_wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
-    """Longest wait for a busy host within a fetch; a host that asks for more is left for the next fetch."""
-    allowed_hosts: tuple[str, ...] = ()
+    """Longest wait for a host within a fetch; one that asks for more is left for the next fetch."""
+    allowed_hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.:_-]+$")], ...] = ()
     """Hosts that may be asked at any address and port, as JSON such as `["cdn.intranet"]`. Others are asked at public
     addresses and ports 80 and 443 alone, since an address in metadata must not reach into the own network."""
     contact: Annotated[str, Field(pattern=r"^[ -~]{0,200}$")] = ""

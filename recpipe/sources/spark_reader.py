@@ -44,8 +44,12 @@ _ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "doubl
 _ARROW |= {"date": pa.date32(), "timestamp": pa.timestamp("us", tz="UTC"), "array<string>": pa.list_(pa.string())}
 
 
-def read_landed(spark: SparkSession, files: Sequence[ArrivingFile], table: Table, limits: Limits) -> DataFrame:
+def read_landed(
+    spark: SparkSession, files: Sequence[ArrivingFile], table: Table, limits: Limits | None = None
+) -> DataFrame:
     """A row for every line of ``files`` that is not blank, or picture: `LINE_COLUMNS`, then the columns of ``table``.
+
+    Pictures need their ``limits``.
 
     The table's columns are null in a rejected line. Files are read side by side, and so are the spans of a large one,
     each in bounded memory. A file that cannot be read to its end has a row with the `failure`; a worker that raised it
@@ -142,9 +146,11 @@ def _ddl(columns: tuple[tuple[str, str], ...]) -> str:
 
 
 def _read_pictures(
-    spark: SparkSession, files: Sequence[ArrivingFile], columns: tuple[tuple[str, str], ...], limits: Limits
+    spark: SparkSession, files: Sequence[ArrivingFile], columns: tuple[tuple[str, str], ...], limits: Limits | None
 ) -> DataFrame:
     """A row for every picture, as if it were a file of one line. A task holds one picture at a time."""
+    if limits is None:
+        raise ValueError("expected the limits of pictures, found none")
     pictures = [(file.arrived_on, str(file.path), name) for file in files for name in file.pictures]
     listed = spark.createDataFrame(pictures, "arrived_on date, folder string, file string")
     tasks = min(MOST_TASKS, max(1, math.ceil(len(pictures) / PICTURES_A_TASK)))
