@@ -76,7 +76,7 @@ class ImageSettings(Section):
     max_bytes: Annotated[int, Field(ge=1, le=2**30)] = 10 * 2**20
     """Bytes of the largest picture that is taken in or fetched."""
     max_pixels: Annotated[int, Field(ge=1, le=10**9)] = 40_000_000
-    """Pixels of the largest picture that is decoded, by its header. Decoding one takes up to 12 bytes of memory a
+    """Pixels of the largest picture that is decoded, by its header. Decoding one takes up to 16 bytes of memory a
     pixel."""
     most_fetched: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
     """Pictures that one `recpipe fetch-images` asks for when it is given no limit."""
