@@ -68,6 +68,11 @@ class Shop(BaseHTTPRequestHandler):
     def page(self):
         self.send(b"<html>" + b"x" * 1000)
 
+    def slow_page(self):
+        """Told by its first bytes; the rest is not waited for."""
+        self.send(b"<html><head></head>", Content_Length=4000)
+        self.drip(b"x", 0.1)
+
     def empty(self):
         self.send(b"")
 
@@ -195,6 +200,7 @@ def test_the_newest_address_of_an_item_counts(home, shop):
         ("/missing", "not_found"),
         ("/forbidden", "http_403"),
         ("/page", "not_a_picture"),
+        ("/slow_page", "not_a_picture"),
         ("/empty", "not_a_picture"),
         ("/large", "too_large"),
         ("/endless", "too_large"),
