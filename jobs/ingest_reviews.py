@@ -9,8 +9,9 @@ from recpipe.job import JobResult, run_job
 from recpipe.lake import Lake, spark_session
 from recpipe.settings import Settings
 from recpipe.sources.known import known_formats
+from recpipe.sources.pictures import Limits
 from recpipe.sources.spark_reader import files_frame, read_landed
-from recpipe.tables import ARRIVALS, ITEM_INDEX, OF_KINDS, REJECTED_ROWS
+from recpipe.tables import ARRIVALS, ITEM_INDEX, NAMING, OF_KINDS, REJECTED_ROWS
 from recpipe.transforms.arrivals import arrivals, outcomes
 from recpipe.transforms.item_index import item_index
 from recpipe.transforms.lines import duplicates, kept, mark_duplicates
@@ -22,16 +23,21 @@ def main(ds: date, settings: Settings) -> JobResult:
         arriving = arriving_files(settings.landing, sealed_files(settings.lake), ds, known_formats(settings))
         if arriving.first > ds:
             return JobResult("; ".join([f"{ds} is sealed already, nothing to do", *not_read(arriving)]))
+        picture_limits = Limits(settings.images.max_bytes, settings.images.max_pixels)
         with spark_session(settings) as spark:
             lake = Lake(spark, settings.lake)
             with lake.staging() as staging:
-                return take_in(arriving, lake, staging, settings.max_rejected_share)
+                return take_in(arriving, lake, staging, settings.max_rejected_share, picture_limits)
 
 
-def take_in(arriving: Arriving, lake: Lake, staging: Path, max_rejected_share: float) -> JobResult:
+def take_in(
+    arriving: Arriving, lake: Lake, staging: Path, max_rejected_share: float, picture_limits: Limits
+) -> JobResult:
     first, last = arriving.first, arriving.last
     kinds = [table for table in OF_KINDS if arriving.files_of(table.name) or lake.has_rows(table, first, last)]
-    read = {table: read_landed(lake.spark, arriving.files_of(table.name), table, staging) for table in kinds}
+    read = {
+        table: read_landed(lake.spark, arriving.files_of(table.name), table, staging, picture_limits) for table in kinds
+    }
     twice = {table: duplicates(frame, table).persist() for table, frame in read.items()}
     lines = {table: mark_duplicates(frame, twice[table]) for table, frame in read.items()}
     counted = outcomes(lake.spark, list(lines.values())).persist()
@@ -39,7 +45,7 @@ def take_in(arriving: Arriving, lake: Lake, staging: Path, max_rejected_share: f
     intake.require_right_units()
     intake.require_few_rejects(max_rejected_share)
     new = {table: kept(frame, table) for table, frame in lines.items()}
-    naming = [frame for frame in new.values() if "item_id" in frame.columns]
+    naming = [new[table] for table in NAMING if table in new]
     if intake.rejected or lake.has_rows(REJECTED_ROWS, first, last):
         new[REJECTED_ROWS] = rejected_rows(list(lines.values()))
     if naming or lake.has_rows(ITEM_INDEX, first, last):

@@ -1,7 +1,8 @@
 """Which files of which days a run of ingest takes in. Plain values, no Spark."""
 
 import fcntl
-from collections.abc import Collection, Iterator, Sequence
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,25 +11,27 @@ from typing import NamedTuple
 
 from recpipe import delta
 from recpipe.errors import UserError
+from recpipe.images import landed_pictures
 from recpipe.landing import LandedFile, landed_files
 from recpipe.sources.files import hashed, layout_of
 from recpipe.sources.formats import LINES, Format, Layout
 from recpipe.sources.known import FORMATS
 from recpipe.sources.lines import Span, is_gzip
 from recpipe.sources.replay import read_origin
-from recpipe.tables import ARRIVALS
+from recpipe.tables import ARRIVALS, PICTURES
 
 
 class ArrivingFile(NamedTuple):
     arrived_on: date
     kind: str
     path: Path
-    file: str  # its name in the day folder
-    layout: Layout | None  # None for a file without lines
+    file: str  # its name in the day folder; `images` for all the pictures of a day
+    layout: Layout | None  # None for a file without lines, and for pictures
     origin: str  # the dump it was cut out of, else as file
     is_cut: bool
     sha256: str
     spans: tuple[Span | None, ...]  # stretches that tasks read side by side; None: the whole file
+    pictures: tuple[str, ...] = ()  # names of the day's pictures, which lie in the folder ``path``
 
     @property
     def format(self) -> str:
@@ -57,12 +60,14 @@ class SealedFile(NamedTuple):
     arrived_on: date
     kind: str
     file: str
+    pictures: int = 0  # files for which the entry stands, where it does not name them
 
 
 def sealed_files(lake: Path) -> set[SealedFile]:
     """What the lake has taken in; a sealed day without files has one entry with an empty name."""
+    entries = "select arrived_on, kind, file, if(kind = $pictures, lines_read, 0) from arrivals"
     with delta.connect(lake, [ARRIVALS]) as connection:
-        return {SealedFile(*row) for row in connection.sql("select arrived_on, kind, file from arrivals").fetchall()}
+        return {SealedFile(*row) for row in connection.sql(entries, params={"pictures": PICTURES}).fetchall()}
 
 
 @contextmanager
@@ -83,22 +88,29 @@ def arriving_files(
     Raises:
         UserError: nothing ever arrived, or not up to ``ds``; a file is unreadable or of another kind than its folder.
     """
-    landed = landed_files(landing)
-    if not landed and not sealed:
+    landed, pictures = landed_files(landing), landed_pictures(landing)
+    if not landed and not pictures and not sealed:
         raise UserError(
             f"expected files in {landing}, found none; run `recpipe land FILES --format FORMAT --arrived-on DAY`"
         )
-    days = {entry.arrived_on for entry in sealed} or {file.arrived_on for file in landed}
+    days = {entry.arrived_on for entry in sealed} or {file.arrived_on for file in landed} | set(pictures)
     if ds < min(days):
         raise UserError(f"expected a day from {min(days)} on, the first arrival, found {ds}; name a later day")
     first = max(days) + timedelta(days=1) if sealed else min(days)
     files = [_arriving(file, formats) for file in landed if first <= file.arrived_on <= ds]
+    files += [_arriving_pictures(day, paths) for day, paths in pictures.items() if first <= day <= ds]
     late = [
         file.path
         for file in landed
         if file.arrived_on < first and SealedFile(file.arrived_on, file.kind, file.path.name) not in sealed
     ]
-    return Arriving(first, ds, files, late)
+    return Arriving(first, ds, files, late + _late_pictures(pictures, sealed, first))
+
+
+def _late_pictures(pictures: Mapping[date, Sequence[Path]], sealed: Collection[SealedFile], first: date) -> list[Path]:
+    """Day folders that hold more pictures than were taken in: a seal counts them and does not name them."""
+    taken_in = {entry.arrived_on: entry.pictures for entry in sealed if entry.kind == PICTURES}
+    return [paths[0].parent for day, paths in pictures.items() if day < first and len(paths) > taken_in.get(day, 0)]
 
 
 def _told(file: LandedFile, formats: Sequence[Format]) -> Layout | None:
@@ -141,4 +153,24 @@ def _arriving(file: LandedFile, formats: Sequence[Format]) -> ArrivingFile:
         is_cut=origin is not None and origin.is_cut,
         sha256=sha256,
         spans=spans if may_be_split else (None,),
+    )
+
+
+def _arriving_pictures(day: date, paths: Sequence[Path]) -> ArrivingFile:
+    """A day's pictures as one entry: a seal for each would make table arrivals as long as a shop's catalogue."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return ArrivingFile(
+        arrived_on=day,
+        kind=PICTURES,
+        path=paths[0].parent,
+        file=PICTURES,
+        layout=None,
+        origin=PICTURES,
+        is_cut=False,
+        sha256=digest.hexdigest(),
+        spans=(),
+        pictures=tuple(path.name for path in paths),
     )

@@ -13,12 +13,24 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from recpipe import airflow_backfill, airflow_service, delta, demo, doctor, environments, job, landing, reader
+from recpipe import (
+    airflow_backfill,
+    airflow_service,
+    delta,
+    demo,
+    doctor,
+    environments,
+    fetch_images,
+    images,
+    job,
+    landing,
+    reader,
+)
 from recpipe.errors import UserError
 from recpipe.sample import Sample, write_sample
 from recpipe.settings import read_settings
 from recpipe.sources.known import FORMAT_NAMES, known_formats
-from recpipe.tables import STRANGER
+from recpipe.tables import PICTURES, STRANGER
 
 app = typer.Typer(
     name="recpipe",
@@ -30,7 +42,7 @@ app = typer.Typer(
 out = Console(highlight=False, soft_wrap=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-FORMAT_HELP = f"One of {', '.join(FORMAT_NAMES)}, or one of the shop's own, as settings.toml names them."
+FORMAT_HELP = f"One of {', '.join((*FORMAT_NAMES, PICTURES))}, or one of the shop's own, as settings.toml names them."
 Day = Annotated[str | None, typer.Option(help="UTC day, such as 2024-03-10.")]
 
 
@@ -71,10 +83,32 @@ def land(
         raise UserError("expected either --arrived-on DAY or --replay-from DAY; give one of them")
     settings, put = read_settings(), landing.replay if replay_from else landing.land
     day, sealed = job.parse_day(replay_from or arrived_on), reader.sealed_days(settings.lake)
+    if format_ == PICTURES:
+        if replay_from:
+            raise UserError("expected --arrived-on DAY for pictures, which have no dates, found --replay-from")
+        print(images.land_pictures(files, settings.landing, day, sealed, settings.images.max_bytes))
+        return
     columns = tuple(filter(None, map(str.strip, (no_header or "").split(","))))
     choice = landing.Choice(format_, known_formats(settings), columns)
     for report in put(files, choice, settings.landing, day, sealed):
         print(report)
+
+
+@app.command(name="fetch-images")
+def fetch_images_command(
+    limit: Annotated[int | None, typer.Option(min=1, help="Pictures to ask for at most.")] = None,
+    arrived_on: Annotated[
+        str | None, typer.Option(help="Land them on this day; by default the first that is not sealed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch the pictures that metadata names, of items that have none yet."""
+    settings, day = read_settings(), arrived_on and job.parse_day(arrived_on)
+    done = fetch_images.fetch_images(settings.landing, settings.lake, settings.images, day, limit)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        print(done)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from recpipe.arriving import Arriving
 from recpipe.errors import UserError
-from recpipe.tables import KINDS
+from recpipe.tables import KINDS, PICTURES
 
 WRONG_UNIT = "wrong_unit"
 """Note on a rejected line whose date would fit if its seconds were milliseconds, or the other way round."""
@@ -71,11 +71,13 @@ class Intake:
                 )
 
     def require_few_rejects(self, max_share: float) -> None:
-        """Raises:
-        UserError: more than ``max_share`` of a day's lines were rejected; names the day, its files and reasons.
+        """Pictures are left out: a broken one costs its item a picture, and a host's bad ones are to stop no night.
+
+        Raises:
+            UserError: more than ``max_share`` of a day's lines were rejected; names the day, its files and reasons.
         """
         read, rejected = Counter(), Counter()
-        for outcome in self.outcomes:
+        for outcome in (outcome for outcome in self.outcomes if outcome.kind != PICTURES):
             read[outcome.arrived_on] += outcome.lines
             rejected[outcome.arrived_on] += outcome.lines if outcome.reason else 0
         for day in sorted(read):
@@ -92,7 +94,7 @@ class Intake:
             sorted(
                 f"{outcome.kind}/{outcome.file}: {outcome.lines} {outcome.reason} (first in line {outcome.first_line})"
                 for outcome in self.outcomes
-                if outcome.reason and outcome.arrived_on == day
+                if outcome.reason and outcome.arrived_on == day and outcome.kind != PICTURES
             )
         )
 
@@ -102,7 +104,7 @@ class Intake:
         Raises:
             RuntimeError: lines were lost or doubled on the way; the days may not be sealed.
         """
-        expected = Counter(dict.fromkeys((*KINDS, "rejected_rows"), 0))
+        expected = Counter(dict.fromkeys((*KINDS, PICTURES, "rejected_rows"), 0))
         for outcome in self.outcomes:
             if outcome.fate != "duplicates":
                 expected["rejected_rows" if outcome.reason else outcome.kind] += outcome.lines

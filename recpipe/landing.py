@@ -1,7 +1,7 @@
 """The landing folder: what arrived on which day.
 
-`landing/KIND/arrived_on=YYYY-MM-DD/<file>`, where KIND is reviews, events, items or users. Names that start with
-`_` or `.` are no data.
+`landing/KIND/arrived_on=YYYY-MM-DD/<file>`, where KIND is reviews, events, items or users; pictures lie beside them,
+see `images.py`. Names that start with `_` or `.` are no data.
 """
 
 import fcntl
@@ -51,18 +51,18 @@ class Landed:
         return f"{self.file}: {total:,} lines of {self.layout.format} {days}{known}{not_taken}"
 
 
-def landed_files(landing: Path) -> list[LandedFile]:
-    """Every data file, by day, kind and name.
+def landed_files(landing: Path, kinds: Sequence[str] = KINDS) -> list[LandedFile]:
+    """Every data file of ``kinds``, by day, kind and name.
 
     Raises:
         UserError: something lies there that is neither a day folder nor a file in one.
     """
     found = []
-    for kind in KINDS:
+    for kind in kinds:
         for folder in _data_in(landing / kind):
             day = _folder_day(folder)
             for path in _data_in(folder):
-                _require_file(path)
+                require_file(path)
                 found.append(LandedFile(kind, day, path))
     return sorted(found, key=lambda file: (file.arrived_on, file.kind, file.path.name))
 
@@ -79,7 +79,7 @@ def _folder_day(folder: Path) -> date:
         raise UserError(f"expected a folder such as arrived_on=2024-01-31, found {folder}; rename or move it") from None
 
 
-def _require_file(path: Path) -> None:
+def require_file(path: Path) -> None:
     if not path.is_file():
         found = "a folder" if path.is_dir() else "none"
         raise UserError(f"expected a file at {path}, found {found}; check the path")
@@ -110,7 +110,7 @@ class Choice:
         UserError: there is no such format, or the file is missing, unreadable, empty or in another one.
         """
         chosen = self._chosen()
-        _require_file(path)
+        require_file(path)
         try:
             layout = layout_of(path, chosen, self.columns)
         except UserError:
@@ -128,7 +128,7 @@ class Choice:
         Raises:
             UserError: as `layout_of`; or the archive is not whole, over a limit, or has no file of the format.
         """
-        _require_file(path)
+        require_file(path)
         if not is_zip(path):
             return Dump(path, path.name, self.layout_of(path))
         return contents_of(path, self.format, [name for format_ in self._chosen() for name in format_.members])
@@ -167,7 +167,7 @@ def land(
         UserError: a file is missing, unreadable, empty or of another format, its day is sealed, another file of its
             name landed there, or the disk is full.
     """
-    _require_open(arrived_on, sealed_days)
+    require_open(arrived_on, sealed_days)
     return _land(files, choice, landing, partial(_copy, day=arrived_on))
 
 
@@ -182,13 +182,13 @@ def replay(
     Raises:
         UserError: as `land`.
     """
-    _require_open(replay_from, sealed_days)
+    require_open(replay_from, sealed_days)
     return _land(files, choice, landing, partial(_cut, first=replay_from))
 
 
 def _land(files: Sequence[Path], choice: Choice, landing: Path, put: Callable[[Dump, Path], Landed]) -> list[Landed]:
     found = [choice.dump_of(path) for path in files]
-    with _aside(landing) as folder:
+    with aside(landing) as folder:
         reports = []
         for dump in found:
             dumps = [dump] if isinstance(dump, Dump) else choice.unpacked(dump, folder / "unpacked")
@@ -197,7 +197,7 @@ def _land(files: Sequence[Path], choice: Choice, landing: Path, put: Callable[[D
     return reports
 
 
-def _require_open(day: date, sealed_days: Collection[date]) -> None:
+def require_open(day: date, sealed_days: Collection[date]) -> None:
     if day < MIN_DAY:
         raise UserError(f"expected a day from {MIN_DAY} on, found {day}; name a later day")
     if sealed_days and day <= (last := max(sealed_days)):
@@ -205,7 +205,7 @@ def _require_open(day: date, sealed_days: Collection[date]) -> None:
 
 
 @contextmanager
-def _aside(landing: Path) -> Iterator[Path]:
+def aside(landing: Path) -> Iterator[Path]:
     """An empty folder on the landing's own disk, so that a rename suffices to put files up; one landing at a time."""
     try:
         landing.mkdir(parents=True, exist_ok=True)

@@ -73,6 +73,41 @@ class AirflowSettings(Section):
     """Port of Airflow's page on 127.0.0.1; the next free one is taken when it is busy."""
 
 
+class ImageSettings(Section):
+    max_bytes: Annotated[int, Field(ge=1, le=2**30)] = 10 * 2**20
+    """Bytes of the largest picture that is taken in or fetched."""
+    max_pixels: Annotated[int, Field(ge=1, le=10**9)] = 40_000_000
+    """Pixels of the largest picture that is decoded, by its header. Decoding one takes up to 16 bytes of memory a
+    pixel."""
+    most_fetched: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
+    """Pictures that one `recpipe fetch-images` asks for when it is given no limit."""
+    connections: Annotated[int, Field(ge=1, le=64)] = 8
+    """Requests under way at once."""
+    connections_a_host: Annotated[int, Field(ge=1, le=16)] = 2
+    """Requests under way at once to one host."""
+    delay_seconds: Annotated[float, Field(ge=0, le=600)] = 0.2
+    """Seconds between the starts of two requests to one host."""
+    picture_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """Seconds that one request may take from the look-up of its host to the last byte."""
+    total_seconds: Annotated[float, Field(gt=0, le=1e6)] = 3600.0
+    """Seconds after which a fetch asks for nothing more."""
+    redirects: Annotated[int, Field(ge=0, le=10)] = 3
+    """Redirects that are followed for one picture."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    """Times that a picture is asked for again in one fetch when its host is busy, failing or silent."""
+    longest_wait_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """Longest wait for a host within a fetch; one that asks for more is left for the next fetch."""
+    allowed_hosts: tuple[Annotated[str, Field(pattern=r"^[a-z0-9.:_-]+$")], ...] = ()
+    """Hosts that may be asked at any address and port, as JSON such as `["cdn.intranet"]`. Others are asked at public
+    addresses and ports 80 and 443 alone, since an address in metadata must not reach into the own network."""
+    contact: Annotated[str, Field(pattern=r"^[ -~]{0,200}$")] = ""
+    """Address or mailbox that a fetch tells hosts after its name, for those who have something against it."""
+
+    def deciding(self) -> dict[str, int]:
+        """Those that decide rows; how pictures are fetched decides only what arrives."""
+        return {"max_bytes": self.max_bytes, "max_pixels": self.max_pixels}
+
+
 SourceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 
 
@@ -107,6 +142,7 @@ class Settings(BaseSettings):
     spark: SparkSettings = SparkSettings()
     model: ModelSettings = ModelSettings()
     airflow: AirflowSettings = AirflowSettings()
+    images: ImageSettings = ImageSettings()
     sources: dict[SourceName, Source] = {}
     """Mappings of a shop's own files, by the name that `--format` gives."""
 
@@ -135,8 +171,10 @@ class Settings(BaseSettings):
 
     def result_hash(self) -> str:
         """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out."""
-        deciding = self.model_dump_json(exclude={"home", "spark", "airflow", "schedule_from", "schedule_until"})
-        return hashlib.sha256(deciding.encode()).hexdigest()[:12]
+        deciding = self.model_dump_json(
+            exclude={"home", "spark", "airflow", "images", "schedule_from", "schedule_until"}
+        )
+        return hashlib.sha256(f"{deciding} {self.images.deciding()}".encode()).hexdigest()[:12]
 
     @classmethod
     def settings_customise_sources(

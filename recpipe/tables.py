@@ -56,6 +56,11 @@ MAX_INT = 2**31 - 1
 KINDS = ("reviews", "events", "items", "users")
 """What a file holds; each kind has a folder in the landing folder and a table of the same name."""
 
+PICTURES = "images"
+"""A kind, too, but a file is one picture, of the item that its name tells; folder and table as for the others."""
+
+PICTURE_FORMATS = ("jpeg", "png", "webp", "gif")
+
 EVENT_TYPES = ("view", "cart", "purchase")
 SOURCES = ("two_tower", "popular")
 VERDICTS = ("promoted", "rejected", "skipped", "failed")
@@ -72,16 +77,16 @@ _MODEL_VERSION = Column("model_version", "string", "Anchor day and content hash 
 
 ARRIVALS = Table(
     name="arrivals",
-    comment="A file taken in, with its counts; a day with rows here is sealed. A day without files has one row "
-    "of kind `none`. lines_read = accepted + rejected + duplicates.",
+    comment="A file taken in, with its counts; a day with rows here is sealed. The pictures of a day are one row of "
+    "kind `images`; a day without files has one of kind `none`. lines_read = accepted + rejected + duplicates.",
     columns=(
         _ARRIVED_ON,
-        Column("kind", "string", "reviews, events, items, users, or none."),
-        Column("file", "string", "Name of the file in its day folder; empty for kind none."),
-        Column("format", "string", "Format in which the file was read; empty for kind none."),
+        Column("kind", "string", "reviews, events, items, users, images, or none."),
+        Column("file", "string", "Name of the file in its day folder; `images` for its pictures; empty for kind none."),
+        Column("format", "string", "Format in which the file was read; empty for kinds images and none."),
         Column("origin", "string", "File that was landed, if another one was cut into days; else as file."),
-        Column("sha256", "string", "Hash of the file's bytes; empty for kind none."),
-        Column("lines_read", "bigint", "Lines that are not blank."),
+        Column("sha256", "string", "Hash of the file, or of the pictures' names and hashes; empty for kind none."),
+        Column("lines_read", "bigint", "Lines that are not blank, or pictures."),
         Column("accepted", "bigint", "Lines that became a row."),
         Column("rejected", "bigint", "Lines kept in rejected_rows with a reason."),
         Column("duplicates", "bigint", "Lines with the key of another line of that day, which was kept instead."),
@@ -90,7 +95,7 @@ ARRIVALS = Table(
     partition=("arrived_on",),
     writer="spark",
     ranges={"lines_read": (0, 2**53), "accepted": (0, 2**53), "rejected": (0, 2**53), "duplicates": (0, 2**53)},
-    values={"kind": (*KINDS, "none")},
+    values={"kind": (*KINDS, PICTURES, "none")},
 )
 
 REVIEWS = Table(
@@ -169,24 +174,45 @@ USERS = Table(
     may_be_empty=True,
 )
 
-REJECTED_ROWS = Table(
-    name="rejected_rows",
-    comment="A line that was not accepted, and why; never its text.",
+IMAGES = Table(
+    name=PICTURES,
+    comment="An accepted picture of an item, one an item and arrival; the newest arrival as of a day is the item's.",
     columns=(
         _ARRIVED_ON,
-        Column("kind", "string", "reviews, events, items or users."),
+        _ITEM,
         Column("file", "string", "Name of the file in its day folder."),
-        Column("line_number", "bigint", "Line in that file, from 1."),
+        Column("sha256", "string", "Hash of the file's bytes."),
+        Column("format", "string", "jpeg, png, webp or gif, by its bytes and not by its name."),
+        Column("width", "int", "Pixels of the first frame."),
+        Column("height", "int", "Pixels of the first frame."),
+        Column("bytes", "bigint", "Size of the file."),
+    ),
+    key=("arrived_on", "item_id"),
+    partition=("arrived_on",),
+    writer="spark",
+    ranges={"width": (1, MAX_INT), "height": (1, MAX_INT), "bytes": (1, 2**53)},
+    values={"format": PICTURE_FORMATS},
+    may_be_empty=True,
+)
+
+REJECTED_ROWS = Table(
+    name="rejected_rows",
+    comment="A line or a picture that was not accepted, and why; never its text.",
+    columns=(
+        _ARRIVED_ON,
+        Column("kind", "string", "reviews, events, items, users or images."),
+        Column("file", "string", "Name of the file in its day folder."),
+        Column("line_number", "bigint", "Line in that file, from 1; 1 for a picture."),
         Column("origin", "string", "File that was landed, if another one was cut into days; else as file."),
         Column("origin_line", "bigint", "Line in the origin, from 1."),
         Column("reason", "string", "Why, as one word such as missing_user."),
-        Column("line_hash", "string", "SHA-256 of the line."),
+        Column("line_hash", "string", "SHA-256 of the line, or of the picture's file."),
     ),
     key=("arrived_on", "kind", "file", "line_number"),
     partition=("arrived_on",),
     writer="spark",
     ranges={"line_number": (1, 2**53), "origin_line": (1, 2**53)},
-    values={"kind": KINDS},
+    values={"kind": (*KINDS, PICTURES)},
     may_be_empty=True,
 )
 
@@ -399,6 +425,7 @@ TABLES = (
     EVENTS,
     ITEMS,
     USERS,
+    IMAGES,
     REJECTED_ROWS,
     ITEM_INDEX,
     USER_FEATURES,
@@ -415,5 +442,8 @@ TABLES = (
 )
 """Every table, in the order of the flow."""
 
-OF_KINDS = tuple(table for table in TABLES if table.name in KINDS)
-"""The tables that landed lines become."""
+OF_KINDS = tuple(table for table in TABLES if table.name in (*KINDS, PICTURES))
+"""The tables that landed lines and pictures become."""
+
+NAMING = (REVIEWS, EVENTS, ITEMS)
+"""Those whose rows make an item known; a picture alone makes none."""

@@ -75,6 +75,21 @@ def test_too_many_rejects_on_one_day_stop_the_run_and_are_named():
     )
 
 
+def test_rejected_pictures_are_told_and_stop_no_day():
+    took_in = intake(
+        lines(99),
+        lines(1, reason="bad_rating"),
+        lines(9, "images", file="images", reason="broken_picture"),
+        lines(900, "images", file="images"),
+    )
+    took_in.require_few_rejects(0.01)
+    assert "9 broken_picture" in str(took_in)
+    with pytest.raises(
+        UserError, match=r"found 1\.00% \(1 of 100\): reviews/r\.json: 1 bad_rating \(first in line 1\);"
+    ):
+        took_in.require_few_rejects(0.009)
+
+
 @pytest.mark.parametrize(("rejected", "read"), [(1, 3), (2, 3), (3, 3), (7, 9973), (1, 100)])
 def test_the_share_that_the_message_names_is_enough(rejected, read):
     took_in = intake(lines(read - rejected), lines(rejected, reason="bad_rating"))

@@ -9,7 +9,7 @@ import pytest
 from recpipe.environments import JOBS
 from recpipe.settings import CHECKOUT
 
-ENGINES = {"airflow", "pyspark", "torch", "petastorm", "mlflow", "great_expectations", "faiss"}
+ENGINES = {"airflow", "pyspark", "torch", "petastorm", "mlflow", "great_expectations", "faiss", "PIL"}
 MODULES = sorted(
     path.relative_to(CHECKOUT) for top in ("recpipe", "jobs", "dags") for path in (CHECKOUT / top).rglob("*.py")
 )
@@ -62,6 +62,7 @@ def test_airflow_spark_and_torch_never_meet(module):
         ("petastorm", {"recpipe/model/batches.py"}),
         ("great_expectations", {"recpipe/expectations.py"}),
         ("mlflow", {"recpipe/model/registry.py"}),
+        ("PIL", {"recpipe/sources/pictures.py"}),
     ],
 )
 def test_an_engine_is_imported_in_one_place(engine, home):
@@ -98,7 +99,7 @@ def test_a_dag_takes_only_its_building_blocks_from_recpipe():
 @pytest.mark.parametrize("module", [path for path in MODULES if path.parts[0] == "jobs"], ids=str)
 def test_a_job_needs_only_its_own_environment(module):
     engine = {
-        "spark": {"pyspark", "great_expectations", "faiss"},
+        "spark": {"pyspark", "great_expectations", "faiss", "PIL"},
         "train": {"torch", "petastorm", "mlflow"},
         "reader": set(),
     }

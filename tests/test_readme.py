@@ -39,7 +39,7 @@ def test_make_targets_exist():
 
 
 def test_recpipe_commands_exist_with_the_options_that_are_named():
-    lines = re.findall(r"(?:^|bin/)recpipe ([a-z]+)(.*)", code(), re.M)
+    lines = re.findall(r"(?:^|bin/)recpipe ([a-z]+(?:-[a-z]+)*)(.*)", code(), re.M)
     assert {"init", "land", "run", "show", "query", "status", "doctor"} <= {command for command, _ in lines}
     for command, rest in lines:
         shown = CliRunner().invoke(app, [command, "--help"], terminal_width=200)

@@ -17,6 +17,7 @@ from recpipe.intake import WRONG_UNIT
 from recpipe.sources.files import records_of
 from recpipe.sources.formats import Layout, parse
 from recpipe.sources.lines import Line, Span, line_hash
+from recpipe.sources.pictures import Limits, Picture, examine
 from recpipe.sources.records import Accepted, Decode, Reject
 from recpipe.sources.replay import origin_lines
 from recpipe.tables import Table
@@ -24,8 +25,11 @@ from recpipe.tables import Table
 BATCH_LINES = 10_000
 BATCH_BYTES = 16 * 2**20
 MOST_TASKS = 256
+PICTURES_A_TASK = 50  # until there are MOST_TASKS; some milliseconds each, a second for the largest
 CUT_OFF = (Reject("not_json"), Reject("not_csv"), Reject("not_a_literal"), Reject("wrong_number_of_fields"))
 """Of a last line that does not end."""
+
+Stretch = Span | None | Sequence[str]  # of a file of lines (None: all of it), or of a day's pictures
 
 LINE_COLUMNS = (
     ("arrived_on", "date"),
@@ -42,8 +46,10 @@ _ARROW = {"string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "doubl
 _ARROW |= {"date": pa.date32(), "timestamp": pa.timestamp("us", tz="UTC"), "array<string>": pa.list_(pa.string())}
 
 
-def read_landed(spark: SparkSession, files: Sequence[ArrivingFile], table: Table, staging: Path) -> DataFrame:
-    """A row for every line of ``files`` that is not blank: `LINE_COLUMNS`, then the columns of ``table``.
+def read_landed(
+    spark: SparkSession, files: Sequence[ArrivingFile], table: Table, staging: Path, limits: Limits
+) -> DataFrame:
+    """A row for every line of ``files`` that is not blank, or picture: `LINE_COLUMNS`, then the columns of ``table``.
 
     The table's columns are null in a rejected line. Files are read side by side, and so are the spans of a large one,
     each in bounded memory, into Parquet files under ``staging``, which the frame reads: neither a worker nor the
@@ -52,10 +58,11 @@ def read_landed(spark: SparkSession, files: Sequence[ArrivingFile], table: Table
     Raises:
         UserError: a file cannot be read to its end, or its companion does not fit; names it.
     """
-    columns = (*LINE_COLUMNS, *((column.name, column.type) for column in table.columns if column.name != "arrived_on"))
-    stretches = tuple((file, span) for file in files for span in file.spans)
+    known = {name for name, _ in LINE_COLUMNS}
+    columns = (*LINE_COLUMNS, *((column.name, column.type) for column in table.columns if column.name not in known))
+    stretches = tuple((file, stretch) for file in files for stretch in (*file.spans, *_some(file.pictures)))
     places = spark.range(0, len(stretches), 1, max(1, min(len(stretches), MOST_TASKS)))
-    stager = _stager(stretches, columns, staging)
+    stager = _stager(stretches, columns, staging, limits)
     staged = places.mapInArrow(stager, "path string, failure string").collect() if stretches else []
     if failures := sorted(row.failure for row in staged if row.failure):
         # Not raised by the worker, whose log would be filled with the stack traces of Spark.
@@ -64,13 +71,25 @@ def read_landed(spark: SparkSession, files: Sequence[ArrivingFile], table: Table
     return spark.read.schema(schema).parquet(*paths) if paths else spark.createDataFrame([], schema)
 
 
+def _some(pictures: Sequence[str]) -> list[Sequence[str]]:
+    """As many names of pictures as a task examines."""
+    return [pictures[place : place + PICTURES_A_TASK] for place in range(0, len(pictures), PICTURES_A_TASK)]
+
+
 def _stager(
-    stretches: tuple[tuple[ArrivingFile, Span | None], ...], columns: tuple[tuple[str, str], ...], staging: Path
+    stretches: tuple[tuple[ArrivingFile, Stretch], ...],
+    columns: tuple[tuple[str, str], ...],
+    staging: Path,
+    limits: Limits,
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def stage(places: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         schema = pa.schema([(name, _ARROW[type_]) for name, type_ in columns])
         for place in (place for batch in places for place in batch.column(0).to_pylist()):
-            rows = _rows(*stretches[place], len(columns) - len(LINE_COLUMNS))
+            file, stretch = stretches[place]
+            if file.pictures:
+                rows = _picture_rows(file, stretch, limits)
+            else:
+                rows = _rows(file, stretch, len(columns) - len(LINE_COLUMNS))
             path, failure = None, None
             try:
                 path = _written(_in_batches(rows, schema), schema, staging)
@@ -152,6 +171,25 @@ def _outcome(line: Line, layout: Layout, decode: Decode, arrived_on: date) -> Ac
 
 def _misfit(file: ArrivingFile) -> UserError:
     return UserError(f"expected a line number in the companion of {file.path} for each of its lines, found others")
+
+
+def _picture_rows(file: ArrivingFile, pictures: Sequence[str], limits: Limits) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """A row for every picture, as if it were a file of one line.
+
+    Raises:
+        UserError: a picture may not be read.
+    """
+    nothing = tuple(itertools.repeat(None, len(Picture._fields)))
+    for name in pictures:
+        place = (file.arrived_on, file.kind, name, 1, name, 1)
+        try:
+            found = examine(file.path / name, limits)
+        except OSError as error:
+            raise UserError(f"expected a readable picture, found: {error}; mend it or take it away") from None
+        if isinstance(found, Picture):
+            yield 0, (*place, None, None, None, *found)
+        else:
+            yield 0, (*place, found.reason, found.sha256, None, *nothing)
 
 
 def files_frame(spark: SparkSession, files: Sequence[ArrivingFile]) -> DataFrame:

@@ -5,7 +5,7 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from recpipe.tables import ARRIVALS
+from recpipe.tables import ARRIVALS, PICTURES
 from recpipe.transforms.lines import union
 
 _FILE = ("arrived_on", "kind", "file")
@@ -20,10 +20,11 @@ _COUNTS = ("lines_read", "accepted", "rejected", "duplicates")
 def outcomes(spark: SparkSession, lines: list[DataFrame]) -> DataFrame:
     """Marked lines of every kind counted by file and fate: `_FATE`, `lines`, and `first_line` as an example.
 
-    A few rows a file.
+    A few rows a file; the pictures of a day count as one.
     """
     none = spark.createDataFrame([], _NO_FATES)
     fates = union([none, *(frame.select(*_FATE, "line_number") for frame in lines)])
+    fates = fates.withColumn("file", F.when(F.col("kind") == PICTURES, PICTURES).otherwise(F.col("file")))
     return fates.groupBy(*_FATE).agg(F.count("line_number").alias("lines"), F.min("line_number").alias("first_line"))
 
 

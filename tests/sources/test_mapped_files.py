@@ -161,6 +161,6 @@ def test_the_command_line_names_the_shops_formats(tmp_path, monkeypatch):
         '[sources.our-orders]\nuser_id = "a"\nitem_id = "b"\nevent_type = "view"\noccurred_at = "c"\n'
     )
     delta.create_tables(tmp_path / "lake")
-    command = ["land", str(tmp_path / "x"), "--format", "orders", "--arrived-on", "2024-01-01"]
+    command = ["land", str(tmp_path / "settings.toml"), "--format", "orders", "--arrived-on", "2024-01-01"]
     refusal = CliRunner().invoke(app, command).exception
     assert str(refusal).startswith("expected a format out of our-orders, amazon-2018, ")

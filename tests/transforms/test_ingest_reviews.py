@@ -1,6 +1,7 @@
 """The job ingest_reviews on a real lake, but for the start of its own Spark session."""
 
 import gzip
+import hashlib
 import json
 from contextlib import nullcontext
 from datetime import date
@@ -15,11 +16,14 @@ from recpipe.errors import UserError
 from recpipe.lake import Lake
 from recpipe.landing import Choice, replay
 from recpipe.settings import CHECKOUT, Settings
-from recpipe.tables import ARRIVALS, EVENTS, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
+from recpipe.sources.pictures import Limits
+from recpipe.tables import ARRIVALS, EVENTS, IMAGES, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
 from tests.orders import COLUMNS, ORDERS, csv_lines, order
+from tests.pictures import gif, png
 from tests.raw_lines import item_2023, landed, review_2023, seconds, write_parquet
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival
 
+LIMITS = Limits(max_bytes=1000, max_pixels=100)
 DAYS = (MONDAY, TUESDAY, WEDNESDAY)
 TABLES = (ARRIVALS, REVIEWS, ITEMS, REJECTED_ROWS, ITEM_INDEX)
 REAL = CHECKOUT.parent / "shared" / "data" / "amazon2018_raw"
@@ -32,7 +36,7 @@ def landing(tmp_path):
 
 def ingest(lake, landing, ds, max_rejected_share=0.5):
     with lake.staging() as staging:
-        return take_in(arriving_files(landing, sealed_files(lake.root), ds), lake, staging, max_rejected_share)
+        return take_in(arriving_files(landing, sealed_files(lake.root), ds), lake, staging, max_rejected_share, LIMITS)
 
 
 def rows(lake):
@@ -167,6 +171,31 @@ def test_events_of_a_shops_own_files_come_in_beside_reviews(spark, lake, landing
         assert rejected.fetchall() == [("events", "c.jsonl", 2, "bad_event_type")]
         numbers = connection.sql("select item_index, item_id from item_index order by all")
         assert numbers.fetchall() == [(0, "I1"), (1, "I2"), (2, "I9")]
+
+
+def test_pictures_are_taken_in_beside_lines_and_add_up(lake, landing):
+    landed(landing, "reviews", "2024-01-01", "r.json", review_2023(parent_asin="I1"))
+    pictures = {"I1.png": png(), "I1.gif": gif(), "B%2F2.jpg": png(3, 2), "I3.png": png(200, 1), "I4.jpg": b"<html>"}
+    folder = landing / "images" / "arrived_on=2024-01-01"
+    folder.mkdir(parents=True)
+    for name, content in pictures.items():
+        (folder / name).write_bytes(content)
+    result = ingest(lake, landing, MONDAY, 0)  # bad pictures stop no day
+    with delta.connect(lake.root, (ARRIVALS, IMAGES, REJECTED_ROWS)) as connection:
+        images = connection.sql("from images order by item_id").fetchall()
+        rejected = connection.sql("select * exclude (arrived_on, kind) from rejected_rows order by file").fetchall()
+        [seal] = connection.sql("select * from arrivals where kind = 'images'").fetchall()
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in pictures.items()}
+    assert images[0] == (MONDAY, "B/2", "B%2F2.jpg", hashes["B%2F2.jpg"], "png", 3, 2, len(png(3, 2)))
+    assert [row[1] for row in images] == ["B/2", "I1"]
+    assert rejected == [
+        ("I3.png", 1, "I3.png", 1, "picture_too_large", hashes["I3.png"]),
+        ("I4.jpg", 1, "I4.jpg", 1, "not_a_picture", hashes["I4.jpg"]),
+    ]
+    names_and_hashes = "".join(f"{name}\0{hashes[name]}\n" for name in sorted(hashes)).encode()
+    assert seal[1:] == ("images", "images", "", "images", hashlib.sha256(names_and_hashes).hexdigest(), 5, 2, 2, 1)
+    assert result.rows_out == {"reviews": 1, "images": 2, "rejected_rows": 2, "item_index": 1, "arrivals": 2}
+    assert "6 lines of 2 files = 3 accepted + 2 rejected + 1 duplicates" in result.message
 
 
 def cut_gzip(landing):
