@@ -6,6 +6,7 @@ from recpipe.arriving import Arriving, arriving_files, ingest_lock, sealed_files
 from recpipe.intake import Intake, not_read
 from recpipe.job import JobResult, run_job
 from recpipe.lake import Lake, spark_session
+from recpipe.rejects import RejectLimit
 from recpipe.settings import Settings
 from recpipe.sources.spark_reader import files_frame, read_landed
 from recpipe.tables import ARRIVALS, ITEM_INDEX, OF_KINDS, REJECTED_ROWS
@@ -21,10 +22,11 @@ def main(ds: date, settings: Settings) -> JobResult:
         if arriving.first > ds:
             return JobResult("; ".join([f"{ds} is sealed already, nothing to do", *not_read(arriving)]))
         with spark_session(settings) as spark:
-            return take_in(arriving, Lake(spark, settings.lake), settings.max_rejected_share)
+            limit = RejectLimit(settings.max_rejected_share, settings.reports, settings.landing)
+            return take_in(arriving, Lake(spark, settings.lake), limit)
 
 
-def take_in(arriving: Arriving, lake: Lake, max_rejected_share: float) -> JobResult:
+def take_in(arriving: Arriving, lake: Lake, limit: RejectLimit) -> JobResult:
     first, last = arriving.first, arriving.last
     kinds = [table for table in OF_KINDS if arriving.files_of(table.name) or lake.has_rows(table, first, last)]
     read = {table: read_landed(lake.spark, arriving.files_of(table.name), table).persist() for table in kinds}
@@ -32,7 +34,7 @@ def take_in(arriving: Arriving, lake: Lake, max_rejected_share: float) -> JobRes
     counted = outcomes(lake.spark, list(lines.values())).persist()
     intake = Intake.of(arriving, counted.collect())
     intake.require_whole_files()
-    intake.require_few_rejects(max_rejected_share)
+    limit.require_few_rejects(intake)
     new = {table: kept(frame, table) for table, frame in lines.items()}
     naming = [frame for frame in new.values() if "item_id" in frame.columns]
     if intake.rejected or lake.has_rows(REJECTED_ROWS, first, last):

@@ -1,7 +1,7 @@
 """Which files of which days a run of ingest takes in. Plain values, no Spark."""
 
 import fcntl
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from recpipe import delta
 from recpipe.errors import UserError
-from recpipe.landing import LandedFile, landed_files
+from recpipe.landing import Landed, LandedFile, landed_files
 from recpipe.sources.files import hashed, layout_of
 from recpipe.sources.formats import LINES, Format, Layout
 from recpipe.sources.known import FORMATS
@@ -29,6 +29,7 @@ class ArrivingFile(NamedTuple):
     is_cut: bool
     sha256: str
     spans: tuple[Span | None, ...]  # stretches that tasks read side by side; None: the whole file
+    same_as: str | None = None  # DAY/FILE that had these bytes first; set: this one is not read again
 
     @property
     def format(self) -> str:
@@ -45,7 +46,12 @@ class Arriving:
     not_read: Sequence[Path]  # files that showed up in a day after it was sealed
 
     def files_of(self, kind: str) -> list[ArrivingFile]:
-        return [file for file in self.files if file.kind == kind]
+        """Those that are to be read."""
+        return [file for file in self.files if file.kind == kind and not file.same_as]
+
+    def repeats(self) -> list[ArrivingFile]:
+        """Files that had arrived before, byte for byte."""
+        return [file for file in self.files if file.same_as]
 
     def days_without_files(self) -> list[date]:
         with_files = {file.arrived_on for file in self.files}
@@ -57,12 +63,15 @@ class SealedFile(NamedTuple):
     arrived_on: date
     kind: str
     file: str
+    sha256: str = ""  # empty for a file without lines, and for a day without files
 
 
 def sealed_files(lake: Path) -> set[SealedFile]:
     """What the lake has taken in; a sealed day without files has one entry with an empty name."""
+    # A file without lines has no format. All such files may have equal bytes, and none repeats another.
+    query = "select arrived_on, kind, file, case when format = '' then '' else sha256 end from arrivals"
     with delta.connect(lake, [ARRIVALS]) as connection:
-        return {SealedFile(*row) for row in connection.sql("select arrived_on, kind, file from arrivals").fetchall()}
+        return {SealedFile(*row) for row in connection.sql(query).fetchall()}
 
 
 @contextmanager
@@ -93,12 +102,50 @@ def arriving_files(
         raise UserError(f"expected a day from {min(days)} on, the first arrival, found {ds}; name a later day")
     first = max(days) + timedelta(days=1) if sealed else min(days)
     files = [_arriving(file, formats) for file in landed if first <= file.arrived_on <= ds]
+    known = {(entry.arrived_on, entry.kind, entry.file) for entry in sealed}
     late = [
         file.path
         for file in landed
-        if file.arrived_on < first and SealedFile(file.arrived_on, file.kind, file.path.name) not in sealed
+        if file.arrived_on < first and (file.arrived_on, file.kind, file.path.name) not in known
     ]
-    return Arriving(first, ds, files, late)
+    return Arriving(first, ds, _repeats_marked(files, sealed), late)
+
+
+def had_arrived(landing: Path, reports: Iterable[Landed], sealed: Collection[SealedFile]) -> list[str]:
+    """A line for each file just landed whose bytes the lake has taken in before."""
+    first = _first_places(sealed)
+    said = []
+    for report in reports if first else ():
+        for day in sorted(report.lines):
+            kind = report.layout.format.kind
+            sha256 = hashed(landing / kind / f"arrived_on={day}" / report.file).sha256
+            if place := first.get((kind, sha256)):
+                before, file = place
+                said.append(f"{report.file} of {day}: had arrived on {before} as {file}; it will not be read again")
+    return said
+
+
+def _first_places(sealed: Iterable[SealedFile]) -> dict[tuple[str, str], tuple[date, str]]:
+    """By kind and SHA-256 the day and name of the file that had the bytes first."""
+    first: dict[tuple[str, str], tuple[date, str]] = {}
+    for entry in sorted(sealed):
+        if entry.sha256:
+            first.setdefault((entry.kind, entry.sha256), (entry.arrived_on, entry.file))
+    return first
+
+
+def _repeats_marked(files: Iterable[ArrivingFile], sealed: Iterable[SealedFile]) -> list[ArrivingFile]:
+    """``files``, which come as they arrived, with `same_as` set where one of their kind had the bytes before."""
+    first = _first_places(sealed)
+    marked = []
+    for file in files:
+        before = None
+        if file.layout:
+            here = file.arrived_on, file.file
+            before = first.setdefault((file.kind, file.sha256), here)
+            before = None if before == here else f"{before[0]}/{before[1]}"
+        marked.append(file._replace(same_as=before))
+    return marked
 
 
 def _arriving(file: LandedFile, formats: Sequence[Format]) -> ArrivingFile:

@@ -24,7 +24,16 @@ def recommendation(user_id: str, rank: int, item_id: str, **values: Any) -> dict
 
 def arrival(**values: Any) -> dict[str, Any]:
     row = {"arrived_on": MONDAY, "kind": "reviews", "file": "a.json", "format": "amazon-2023", "origin": "a.json"}
-    return {**row, "sha256": "0", "lines_read": 10, "accepted": 7, "rejected": 1, "duplicates": 2, **values}
+    return {
+        **row,
+        "sha256": "0",
+        "lines_read": 10,
+        "accepted": 7,
+        "rejected": 1,
+        "duplicates": 2,
+        "same_as": None,
+        **values,
+    }
 
 
 def attempt(ds: date, job: str, status: str = "success", **values: Any) -> dict[str, Any]:
