@@ -1,20 +1,17 @@
 """The command line: land files, run jobs, read results. Needs neither a JVM nor PyTorch."""
 
-import json
 import signal
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table as Grid
-from rich.text import Text
 
-from recpipe import airflow_backfill, airflow_service, delta, demo, doctor, environments, job, landing, reader
+from recpipe import airflow_backfill, airflow_service, delta, demo, doctor, environments, job, landing, reader, rejects
+from recpipe.arriving import had_arrived, sealed_files
 from recpipe.errors import UserError
+from recpipe.printing import print_json, print_rejects, print_rows, print_user
 from recpipe.sample import Sample, write_sample
 from recpipe.settings import read_settings
 from recpipe.sources.known import FORMAT_NAMES
@@ -27,8 +24,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, soft_wrap=False)
-
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Day = Annotated[str | None, typer.Option(help="UTC day, such as 2024-03-10.")]
 
@@ -67,10 +62,22 @@ def land(
     if (arrived_on is None) == (replay_from is None):
         raise UserError("expected either --arrived-on DAY or --replay-from DAY; give one of them")
     settings, put = read_settings(), landing.replay if replay_from else landing.land
-    day, sealed = job.parse_day(replay_from or arrived_on), reader.sealed_days(settings.lake)
+    day, sealed = job.parse_day(replay_from or arrived_on), sealed_files(settings.lake)
     choice = landing.Choice(format_, columns=tuple(filter(None, map(str.strip, (no_header or "").split(",")))))
-    for report in put(files, choice, settings.landing, day, sealed):
-        print(report)
+    reports = put(files, choice, settings.landing, day, {entry.arrived_on for entry in sealed})
+    for said in [*reports, *had_arrived(settings.landing, reports, sealed)]:
+        print(said)
+
+
+@app.command()
+def accept(
+    day: Annotated[str, typer.Argument(metavar="DAY", help="Day of arrival that the reject limit stopped.")],
+) -> None:
+    """Let a stopped day be taken in with its rejects, if its files are still those that were judged."""
+    settings, arrived_on = read_settings(), job.parse_day(day)
+    report = rejects.accept(arrived_on, settings.reports, settings.landing, reader.sealed_days(settings.lake))
+    print_rejects(report)
+    print(f"Accepted. Run the night again: `recpipe run ingest_reviews --ds {day}`, or clear the task in Airflow.")
 
 
 @app.command()
@@ -135,7 +142,8 @@ def status(
 ) -> None:
     """What arrived, what ran, what is served, which model."""
     settings = read_settings()
-    days = reader.status(settings.lake, first and job.parse_day(first), last and job.parse_day(last))
+    stopped = rejects.stopped_days(settings.reports, settings.landing)
+    days = reader.status(settings.lake, first and job.parse_day(first), last and job.parse_day(last), stopped)
     served, models = reader.served_day(delta.connect(settings.lake)), reader.model_figures(settings.lake)
     if as_json:
         states = [{**asdict(day), "state": day.state} for day in days]
@@ -198,24 +206,3 @@ def doctor_command(as_json: Json = False) -> None:
         print_rows("", ["", "what", "found", "to mend"], rows)
     if not all(check.good for check in checks):
         sys.exit(2)
-
-
-def print_json(value: Any) -> None:
-    print(json.dumps(value, default=str, ensure_ascii=False))
-
-
-def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    grid = Grid(*columns, title=title or None, title_justify="left")
-    for row in rows:
-        # Text, not str: a title of the shop may hold what rich would take for markup.
-        grid.add_row(*(Text("" if value is None else str(value)) for value in row))
-    out.print(grid)
-
-
-def print_user(page: reader.UserPage) -> None:
-    who = page.user_id or "a stranger"
-    if page.history:
-        rows = [(r["reviewed_on"], r["rating"], r["title"] or r["item_id"]) for r in page.history]
-        print_rows(f"Latest reviews of {who}", ["day", "stars", "item"], rows)
-    rows = [(r["rank"], r["title"] or r["item_id"], f"{r['score']:.3f}", r["source"]) for r in page.recommendations]
-    print_rows(f"Recommendations for {who}, as of {page.ds}", ["rank", "item", "score", "source"], rows)
