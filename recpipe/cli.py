@@ -8,10 +8,24 @@ from typing import Annotated
 
 import typer
 
-from recpipe import airflow_backfill, airflow_service, delta, demo, doctor, environments, job, landing, reader, rejects
+from recpipe import (
+    airflow_backfill,
+    airflow_service,
+    delta,
+    demo,
+    doctor,
+    environments,
+    job,
+    landing,
+    quality,
+    reader,
+    rejects,
+)
 from recpipe.arriving import had_arrived, sealed_files
 from recpipe.errors import UserError
-from recpipe.printing import print_json, print_rejects, print_rows, print_user
+from recpipe.printing import print_json, print_quality, print_rejects, print_rows, print_user
+from recpipe.quality import TREND_ARRIVALS
+from recpipe.quality_section import quality_page
 from recpipe.sample import Sample, write_sample
 from recpipe.settings import read_settings
 from recpipe.sources.known import FORMAT_NAMES
@@ -157,6 +171,29 @@ def status(
     print_rows("Days", columns, rows)
     print_rows("Models", ["anchor", "verdict", "reason"], [(m["anchor"], m["verdict"], m["reason"]) for m in models])
     print(f"Served: {served or 'nothing yet'}")
+
+
+@app.command(name="quality")
+def quality_command(
+    first: Annotated[str | None, typer.Option("--from", help="First day of arrival.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day of arrival.")] = None,
+    arrivals: Annotated[int, typer.Option(min=1, help="Last arrivals that the trend shows.")] = TREND_ARRIVALS,
+    html: Annotated[Path | None, typer.Option(help="Write a page into this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How good the data is: counts, reasons of rejects, fill rates, dates covered, trend."""
+    settings = read_settings()
+    stopped = rejects.stopped_days(settings.reports, settings.landing)
+    days = first and job.parse_day(first), last and job.parse_day(last)
+    report = quality.quality(settings.lake, *days, stopped, arrivals)
+    if html:
+        html.write_text(quality_page(report))
+    if as_json:
+        print_json(quality.quality_json(report))
+    elif html:
+        print(f"Wrote {html}")
+    else:
+        print_quality(report)
 
 
 @app.command()

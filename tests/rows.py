@@ -36,6 +36,11 @@ def arrival(**values: Any) -> dict[str, Any]:
     }
 
 
+def rejected_row(reason: str, line_number: int, **values: Any) -> dict[str, Any]:
+    row = {"arrived_on": MONDAY, "kind": "reviews", "file": "a.json", "line_number": line_number, "origin": "a.json"}
+    return {**row, "origin_line": line_number, "reason": reason, "line_hash": "0", **values}
+
+
 def attempt(ds: date, job: str, status: str = "success", **values: Any) -> dict[str, Any]:
     at = datetime(2024, 1, 5, tzinfo=UTC)
     row = {"ds": ds, "job": job, "run_id": "manual", "started_at": at, "ended_at": at, "status": status, "message": ""}
