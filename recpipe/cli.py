@@ -25,6 +25,7 @@ from recpipe.arriving import had_arrived, sealed_files
 from recpipe.errors import UserError
 from recpipe.printing import print_json, print_quality, print_rejects, print_rows, print_user
 from recpipe.quality import TREND_ARRIVALS
+from recpipe.quality_report import quality_json
 from recpipe.quality_section import quality_page
 from recpipe.sample import Sample, write_sample
 from recpipe.settings import read_settings
@@ -187,9 +188,9 @@ def quality_command(
     days = first and job.parse_day(first), last and job.parse_day(last)
     report = quality.quality(settings.lake, *days, stopped, arrivals)
     if html:
-        html.write_text(quality_page(report))
+        html.write_text(quality_page(report), encoding="utf-8")
     if as_json:
-        print_json(quality.quality_json(report))
+        print_json(quality_json(report))
     elif html:
         print(f"Wrote {html}")
     else:

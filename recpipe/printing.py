@@ -9,6 +9,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from recpipe.quality import Figures, Quality
+from recpipe.quality_report import percent, trends
 from recpipe.reader import UserPage
 from recpipe.reject_reports import RejectReport
 
@@ -50,16 +51,18 @@ def print_rejects(report: RejectReport) -> None:
 def print_quality(report: Quality) -> None:
     days = list(report.days.items())
     shown = days[-report.trend_arrivals :]
-    columns = ["day", "files", "repeats", "read", "accepted", "rejected", "", "duplicates", "dated", "no metadata"]
-    rows = [(day, *_figures(figures)) for day, figures in shown]
-    print_rows("Arrivals", columns, [*rows, ("in all", *_figures(report.total))])
+    columns = ["day", "files", "read", "accepted", "rejected", "duplicates", "no metadata"]
+    rows = [(day, *_figures(figures)) for day, figures in [*shown, ("in all", report.total)]]
+    print_rows("Arrivals", columns, rows)
     if len(days) > len(shown):
         print(f"{len(days) - len(shown)} earlier days are counted in all; name them by --from and --to, or see --json")
     if report.total.reasons:
         rows = [(why.kind, why.reason, why.lines, ", ".join(why.places())) for why in report.total.reasons]
         print_rows("Rejected", ["kind", "reason", "lines", "such as"], rows)
-    trend = [(name, *_trend(name, values)) for name, values in report.trend().items()]
-    print_rows("Trend over the last arrivals", ["", "", "last", "change"], trend)
+    rows = [(t.name, bars(t.values), t.say(t.last), t.change, t.say(t.in_all)) for t in trends(report)]
+    print_rows("Trend over the last arrivals", ["", "", "last", "", "in all"], rows)
+    for kind, (first, last) in report.total.dates.items():
+        print(f"{kind} are dated {first} to {last}")
     for repeat in report.total.repeats:
         place = f"{repeat['kind']}/{repeat['arrived_on']}/{repeat['file']}"
         print(f"{place} had arrived before as {repeat['same_as']}")
@@ -68,30 +71,9 @@ def print_quality(report: Quality) -> None:
 
 
 def _figures(figures: Figures) -> tuple[Any, ...]:
-    dates = "; ".join(f"{kind} {first} to {last}" for kind, (first, last) in figures.dates.items())
-    return (
-        figures.files,
-        len(figures.repeats) or None,
-        figures.read,
-        figures.accepted,
-        figures.rejected,
-        percent(figures.rejected_share),
-        figures.duplicates,
-        dates,
-        percent(figures.without_metadata_share),
-    )
-
-
-def _trend(name: str, values: Sequence[float | None]) -> tuple[str, str, str]:
-    """Bars, the last value, and by how much it differs from the one before."""
-    say = str if name == "read" else percent
-    before, last = (None, None, *values)[-2:]
-    change = "" if last is None or before is None else "=" if last == before else "↑" if last > before else "↓"
-    return bars(values), say(last) if last is not None else "", change
-
-
-def percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
+    rejected = f"{figures.rejected} ({percent(figures.rejected_share)})" if figures.rejected else 0
+    counts = (figures.files, figures.read, figures.accepted, rejected, figures.duplicates)
+    return (*counts, percent(figures.without_metadata_share))
 
 
 def bars(values: Sequence[float | None]) -> str:

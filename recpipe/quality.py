@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 
@@ -98,20 +98,7 @@ class Quality:
     days: Mapping[date, Figures]  # sealed ones, ascending
     total: Figures
     stopped: Mapping[date, str]  # what the reject limit says of days that are not sealed
-    trend_arrivals: int
-
-    def trend(self) -> dict[str, list[float | None]]:
-        """Figures of the last arrivals that had files, oldest first; None where there was nothing to measure."""
-        last = [figures for figures in self.days.values() if figures.files][-self.trend_arrivals :]
-        lines: dict[str, list[float | None]] = {
-            "read": [figures.read for figures in last],
-            "rejected share": [figures.rejected_share for figures in last],
-            "duplicate share": [figures.duplicate_share for figures in last],
-        }
-        for kind, rates in self.total.fill_rates().items():
-            for column in rates:
-                lines[f"{kind}.{column} filled"] = [figures.fill_rate(kind, column) for figures in last]
-        return lines
+    trend_arrivals: int  # that a trend shows
 
 
 def share(part: int, whole: int) -> float | None:
@@ -221,31 +208,3 @@ def _undescribed(connection: duckdb.DuckDBPyConnection, found: Found, span: Span
     for figures, row in _of_span(connection, found, sql + _BY_DAY, span):
         figures.items_reviewed = row["items"]
         figures.items_without_metadata = row["not_yet" if row["arrived_on"] else "never"]
-
-
-def as_json(figures: Figures) -> dict[str, Any]:
-    """Plain values: counts, and the shares that they make."""
-    return {
-        **{name: getattr(figures, name) for name in ("files", "read", "accepted", "rejected", "duplicates")},
-        "rejected_share": figures.rejected_share,
-        "duplicate_share": figures.duplicate_share,
-        "repeats": figures.repeats,
-        "reasons": [reason._asdict() for reason in figures.reasons],
-        "rows": figures.rows,
-        "fill_rates": figures.fill_rates(),
-        "dates": {kind: {"first": first, "last": last} for kind, (first, last) in figures.dates.items()},
-        "items_reviewed": figures.items_reviewed,
-        "items_without_metadata": figures.items_without_metadata,
-        "without_metadata_share": figures.without_metadata_share,
-    }
-
-
-def quality_json(report: Quality) -> dict[str, Any]:
-    return {
-        "first": report.first,
-        "last": report.last,
-        "total": as_json(report.total),
-        "days": [{"arrived_on": day, **as_json(figures)} for day, figures in report.days.items()],
-        "stopped": [{"arrived_on": day, "state": said} for day, said in report.stopped.items()],
-        "trend": report.trend(),
-    }

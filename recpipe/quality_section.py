@@ -5,7 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from recpipe.quality import FILLABLE, Quality
+from recpipe.quality import Quality
+from recpipe.quality_report import percent, trends
 
 WIDTH, HEIGHT, MARGIN = 160, 28, 3
 """Of a trend's line, in pixels."""
@@ -13,7 +14,9 @@ WIDTH, HEIGHT, MARGIN = 160, 28, 3
 
 def quality_section(report: Quality) -> str:
     """A `<section>` with its own style. Names of files come from outside, so everything is escaped."""
-    return _template("quality_section.html").render(report=report, fillable=FILLABLE, line=trend_line)
+    return _template("quality_section.html").render(
+        report=report, trends=trends(report), line=trend_line, width=WIDTH, height=HEIGHT
+    )
 
 
 def quality_page(report: Quality) -> str:
@@ -28,8 +31,7 @@ def _template(name: str) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda share: "" if share is None else f"{share:.1%}"
-    environment.filters["count"] = lambda number: f"{number:,}"
+    environment.filters |= {"percent": percent, "count": "{:,}".format}
     return environment.get_template(name)
 
 

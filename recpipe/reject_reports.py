@@ -182,5 +182,5 @@ def _read(path: Path, model: type[KeptT]) -> KeptT | None:
 def write_kept(path: Path, kept: _Kept) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
-    draft.write_text(kept.model_dump_json(indent=1) + "\n")
+    draft.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
     draft.replace(path)

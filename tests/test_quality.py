@@ -8,12 +8,14 @@ from recpipe import delta
 from recpipe.cli import app
 from recpipe.errors import UserError
 from recpipe.printing import bars
-from recpipe.quality import quality, quality_json
+from recpipe.quality import quality
+from recpipe.quality_report import Trend, quality_json, trends
 from recpipe.quality_section import quality_page, quality_section, trend_line
 from recpipe.tables import ARRIVALS, EVENTS, ITEMS, REJECTED_ROWS, REVIEWS, USERS
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, item, rejected_row, review
 
 HOSTILE = "<script>alert(1)</script>[red]&\"'.json"
+TRENDS = ([], [None], [0.2, None], [0.3, 0.2], [0.2, None, 0.3, None], [0.2, 0.20001])
 SECRET = "only the shop may read this"
 
 
@@ -117,13 +119,25 @@ def test_b08_items_with_reviews_but_no_metadata_are_counted_as_of_their_day(lake
 
 
 def test_the_trend_is_of_the_last_arrivals_that_had_files(lake):
-    trend = quality(lake).trend()
-    assert trend["read"] == [30, 5]
-    assert trend["rejected share"] == [0.2, 0.2]
-    assert trend["reviews.title filled"] == [0.25, 1]
-    assert trend["users.age filled"] == [1, None]
-    assert quality(lake, trend_arrivals=1).trend()["read"] == [5]
-    assert quality(lake, TUESDAY, TUESDAY).trend()["read"] == []
+    trend = {line.name: line for line in trends(quality(lake))}
+    assert (trend["read"].values, trend["read"].in_all) == ([30, 5], 35)
+    assert trend["rejected share"].values == [0.2, 0.2]
+    assert trend["reviews.title filled"] == ("reviews.title filled", [0.25, 1], 0.4, True)
+    assert trend["users.age filled"].values == [1, None]
+    assert trends(quality(lake, trend_arrivals=1))[0].values == [5]
+    assert trends(quality(lake, TUESDAY, TUESDAY))[0].values == []
+
+
+def test_a_trend_compares_what_was_measured_last_with_what_was_before():
+    assert [(t.last, t.change) for t in (Trend("", values, None) for values in TRENDS)] == [
+        (None, ""),
+        (None, ""),
+        (0.2, ""),
+        (0.2, "↓"),
+        (0.3, "↑"),
+        (0.20001, "="),
+    ]
+    assert (Trend("", [], None).say(0.0123), Trend("", [], None, is_share=False).say(1234)) == ("1.23%", "1,234")
 
 
 def test_a_span_of_days_is_reported_alone_and_an_empty_or_wrong_one_refused(lake):
