@@ -7,6 +7,7 @@ from recpipe.arriving import Arriving, arriving_files, ingest_lock, sealed_files
 from recpipe.intake import Intake, not_read
 from recpipe.job import JobResult, run_job
 from recpipe.lake import Lake, spark_session
+from recpipe.rejects import RejectLimit
 from recpipe.settings import Settings
 from recpipe.sources.known import known_formats
 from recpipe.sources.pictures import Limits
@@ -25,14 +26,13 @@ def main(ds: date, settings: Settings) -> JobResult:
             return JobResult("; ".join([f"{ds} is sealed already, nothing to do", *not_read(arriving)]))
         picture_limits = Limits(settings.images.max_bytes, settings.images.max_pixels)
         with spark_session(settings) as spark:
+            limit = RejectLimit(settings.max_rejected_share, settings.reports, settings.landing)
             lake = Lake(spark, settings.lake)
             with lake.staging() as staging:
-                return take_in(arriving, lake, staging, settings.max_rejected_share, picture_limits)
+                return take_in(arriving, lake, staging, limit, picture_limits)
 
 
-def take_in(
-    arriving: Arriving, lake: Lake, staging: Path, max_rejected_share: float, picture_limits: Limits
-) -> JobResult:
+def take_in(arriving: Arriving, lake: Lake, staging: Path, limit: RejectLimit, picture_limits: Limits) -> JobResult:
     first, last = arriving.first, arriving.last
     kinds = [table for table in OF_KINDS if arriving.files_of(table.name) or lake.has_rows(table, first, last)]
     read = {
@@ -43,7 +43,7 @@ def take_in(
     counted = outcomes(lake.spark, list(lines.values())).persist()
     intake = Intake.of(arriving, counted.collect())
     intake.require_right_units()
-    intake.require_few_rejects(max_rejected_share)
+    limit.require_few_rejects(intake)
     new = {table: kept(frame, table) for table, frame in lines.items()}
     naming = [new[table] for table in NAMING if table in new]
     if intake.rejected or lake.has_rows(REJECTED_ROWS, first, last):

@@ -2,7 +2,7 @@
 
 import fcntl
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,13 +12,13 @@ from typing import NamedTuple
 from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.images import landed_pictures
-from recpipe.landing import LandedFile, landed_files
+from recpipe.landing import Landed, LandedFile, landed_files
 from recpipe.sources.files import hashed, layout_of
 from recpipe.sources.formats import LINES, Format, Layout
 from recpipe.sources.known import FORMATS
 from recpipe.sources.lines import Span, is_gzip
 from recpipe.sources.replay import read_origin
-from recpipe.tables import ARRIVALS, PICTURES
+from recpipe.tables import ARRIVALS, PICTURES, VERSIONED
 
 
 class ArrivingFile(NamedTuple):
@@ -32,6 +32,7 @@ class ArrivingFile(NamedTuple):
     sha256: str
     spans: tuple[Span | None, ...]  # stretches that tasks read side by side; None: the whole file
     pictures: tuple[str, ...] = ()  # names of the day's pictures, which lie in the folder ``path``
+    same_as: str | None = None  # DAY/FILE that had these bytes first; set: this one is not read again
 
     @property
     def format(self) -> str:
@@ -48,7 +49,12 @@ class Arriving:
     not_read: Sequence[Path]  # files that showed up in a day after it was sealed
 
     def files_of(self, kind: str) -> list[ArrivingFile]:
-        return [file for file in self.files if file.kind == kind]
+        """Those that are to be read."""
+        return [file for file in self.files if file.kind == kind and not file.same_as]
+
+    def repeats(self) -> list[ArrivingFile]:
+        """Files that had arrived before, byte for byte."""
+        return [file for file in self.files if file.same_as]
 
     def days_without_files(self) -> list[date]:
         with_files = {file.arrived_on for file in self.files}
@@ -60,14 +66,17 @@ class SealedFile(NamedTuple):
     arrived_on: date
     kind: str
     file: str
+    sha256: str = ""  # empty for a file without lines, and for a day without files
     pictures: int = 0  # files for which the entry stands, where it does not name them
 
 
 def sealed_files(lake: Path) -> set[SealedFile]:
     """What the lake has taken in; a sealed day without files has one entry with an empty name."""
-    entries = "select arrived_on, kind, file, if(kind = $pictures, lines_read, 0) from arrivals"
+    # A file without lines has no format. All such files may have equal bytes, and none repeats another.
+    query = """select arrived_on, kind, file, if(format = '', '', sha256), if(kind = $pictures, lines_read, 0)
+               from arrivals"""
     with delta.connect(lake, [ARRIVALS]) as connection:
-        return {SealedFile(*row) for row in connection.sql(entries, params={"pictures": PICTURES}).fetchall()}
+        return {SealedFile(*row) for row in connection.sql(query, params={"pictures": PICTURES}).fetchall()}
 
 
 @contextmanager
@@ -99,12 +108,13 @@ def arriving_files(
     first = max(days) + timedelta(days=1) if sealed else min(days)
     files = [_arriving(file, formats) for file in landed if first <= file.arrived_on <= ds]
     files += [_arriving_pictures(day, paths) for day, paths in pictures.items() if first <= day <= ds]
+    known = {(entry.arrived_on, entry.kind, entry.file) for entry in sealed}
     late = [
         file.path
         for file in landed
-        if file.arrived_on < first and SealedFile(file.arrived_on, file.kind, file.path.name) not in sealed
+        if file.arrived_on < first and (file.arrived_on, file.kind, file.path.name) not in known
     ]
-    return Arriving(first, ds, files, late + _late_pictures(pictures, sealed, first))
+    return Arriving(first, ds, _repeats_marked(files, sealed), late + _late_pictures(pictures, sealed, first))
 
 
 def _late_pictures(pictures: Mapping[date, Sequence[Path]], sealed: Collection[SealedFile], first: date) -> list[Path]:
@@ -132,6 +142,57 @@ def _told(file: LandedFile, formats: Sequence[Format]) -> Layout | None:
             "move it away and land it by `recpipe land --format`"
         )
     return layout
+
+
+class _Repeats:
+    """Tells files that repeat an earlier one of their kind, byte for byte; to be asked about all in order of arrival.
+
+    Of items and users the newest version counts, so that a file which comes back after others is none.
+    """
+
+    def __init__(self, sealed: Iterable[SealedFile]) -> None:
+        self._places: dict[tuple[str, str], tuple[date, str]] = {}  # by kind and SHA-256: first day and file
+        self._last: dict[tuple[str, str], date] = {}  # day on which they were there last
+        self._days: dict[str, list[date]] = {}  # by kind: days that had files, ascending
+        for entry in sorted(sealed):
+            if entry.sha256:
+                self.first_place(entry.arrived_on, entry.kind, entry.file, entry.sha256)
+
+    def first_place(self, day: date, kind: str, file: str, sha256: str) -> str | None:
+        """DAY/FILE that had the bytes first; None for bytes that count."""
+        days, last = self._days.setdefault(kind, []), self._last.get((kind, sha256))
+        before = next((known for known in reversed(days) if known < day), None)
+        if not days or days[-1] != day:
+            days.append(day)
+        self._last[kind, sha256] = day
+        if last is None or (kind in VERSIONED and last < day and last != before):
+            self._places[kind, sha256] = day, file
+            return None
+        first_day, first_file = self._places[kind, sha256]
+        return None if (first_day, first_file) == (day, file) else f"{first_day}/{first_file}"
+
+
+def had_arrived(landing: Path, reports: Iterable[Landed], sealed: Collection[SealedFile]) -> list[str]:
+    """A line for each file just landed whose bytes the lake has taken in before."""
+    repeats, said = _Repeats(sealed), []
+    places = [(day, report) for report in reports for day in report.lines] if sealed else []
+    for day, report in sorted(places, key=lambda place: (place[0], place[1].file)):
+        kind = report.layout.format.kind
+        sha256 = hashed(landing / kind / f"arrived_on={day}" / report.file).sha256
+        if place := repeats.first_place(day, kind, report.file, sha256):
+            said.append(f"{report.file} of {day}: had arrived as {place}; it will not be read again")
+    return said
+
+
+def _repeats_marked(files: Iterable[ArrivingFile], sealed: Iterable[SealedFile]) -> list[ArrivingFile]:
+    """``files``, which come as they arrived, with `same_as` set where one of their kind had the bytes before."""
+    repeats = _Repeats(sealed)
+    return [
+        file._replace(same_as=repeats.first_place(file.arrived_on, file.kind, file.file, file.sha256))
+        if file.layout
+        else file
+        for file in files
+    ]
 
 
 def _arriving(file: LandedFile, formats: Sequence[Format]) -> ArrivingFile:

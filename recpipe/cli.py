@@ -1,17 +1,12 @@
 """The command line: land files, run jobs, read results. Needs neither a JVM nor PyTorch."""
 
-import json
 import signal
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import typer.core
-from rich.console import Console
-from rich.table import Table as Grid
-from rich.text import Text
+import typer
 
 from recpipe import (
     airflow_backfill,
@@ -24,9 +19,16 @@ from recpipe import (
     images,
     job,
     landing,
+    quality,
     reader,
+    rejects,
 )
+from recpipe.arriving import had_arrived, sealed_files
 from recpipe.errors import UserError
+from recpipe.printing import print_json, print_quality, print_rejects, print_rows, print_user
+from recpipe.quality import TREND_ARRIVALS
+from recpipe.quality_report import quality_json
+from recpipe.quality_section import quality_page
 from recpipe.sample import Sample, write_sample
 from recpipe.settings import read_settings
 from recpipe.sources.known import FORMAT_NAMES, known_formats
@@ -39,8 +41,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, soft_wrap=False)
-
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FORMAT_HELP = f"One of {', '.join((*FORMAT_NAMES, PICTURES))}, or one of the shop's own, as settings.toml names them."
 Day = Annotated[str | None, typer.Option(help="UTC day, such as 2024-03-10.")]
@@ -82,16 +82,29 @@ def land(
     if (arrived_on is None) == (replay_from is None):
         raise UserError("expected either --arrived-on DAY or --replay-from DAY; give one of them")
     settings, put = read_settings(), landing.replay if replay_from else landing.land
-    day, sealed = job.parse_day(replay_from or arrived_on), reader.sealed_days(settings.lake)
+    day, sealed = job.parse_day(replay_from or arrived_on), sealed_files(settings.lake)
+    sealed_days = {entry.arrived_on for entry in sealed}
     if format_ == PICTURES:
         if replay_from:
             raise UserError("expected --arrived-on DAY for pictures, which have no dates, found --replay-from")
-        print(images.land_pictures(files, settings.landing, day, sealed, settings.images.max_bytes))
+        print(images.land_pictures(files, settings.landing, day, sealed_days, settings.images.max_bytes))
         return
     columns = tuple(filter(None, map(str.strip, (no_header or "").split(","))))
     choice = landing.Choice(format_, known_formats(settings), columns)
-    for report in put(files, choice, settings.landing, day, sealed):
-        print(report)
+    reports = put(files, choice, settings.landing, day, sealed_days)
+    for said in [*reports, *had_arrived(settings.landing, reports, sealed)]:
+        print(said)
+
+
+@app.command()
+def accept(
+    day: Annotated[str, typer.Argument(metavar="DAY", help="Day of arrival that the reject limit stopped.")],
+) -> None:
+    """Let a stopped day be taken in with its rejects, if its files are still those that were judged."""
+    settings, arrived_on = read_settings(), job.parse_day(day)
+    report = rejects.accept(arrived_on, settings.reports, settings.landing, reader.sealed_days(settings.lake))
+    print_rejects(report)
+    print(f"Accepted. Run the night again: `recpipe run ingest_reviews --ds {day}`, or clear the task in Airflow.")
 
 
 @app.command(name="fetch-images")
@@ -173,7 +186,8 @@ def status(
 ) -> None:
     """What arrived, what ran, what is served, which model."""
     settings = read_settings()
-    days = reader.status(settings.lake, first and job.parse_day(first), last and job.parse_day(last))
+    stopped = rejects.stopped_days(settings.reports, settings.landing)
+    days = reader.status(settings.lake, first and job.parse_day(first), last and job.parse_day(last), stopped)
     served, models = reader.served_day(delta.connect(settings.lake)), reader.model_figures(settings.lake)
     if as_json:
         states = [{**asdict(day), "state": day.state} for day in days]
@@ -187,6 +201,29 @@ def status(
     print_rows("Days", columns, rows)
     print_rows("Models", ["anchor", "verdict", "reason"], [(m["anchor"], m["verdict"], m["reason"]) for m in models])
     print(f"Served: {served or 'nothing yet'}")
+
+
+@app.command(name="quality")
+def quality_command(
+    first: Annotated[str | None, typer.Option("--from", help="First day of arrival.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day of arrival.")] = None,
+    arrivals: Annotated[int, typer.Option(min=1, help="Last arrivals that the trend shows.")] = TREND_ARRIVALS,
+    html: Annotated[Path | None, typer.Option(help="Write a page into this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How good the data is: counts, reasons of rejects, fill rates, dates covered, trend."""
+    settings = read_settings()
+    stopped = rejects.stopped_days(settings.reports, settings.landing)
+    days = first and job.parse_day(first), last and job.parse_day(last)
+    report = quality.quality(settings.lake, *days, stopped, arrivals)
+    if html:
+        html.write_text(quality_page(report), encoding="utf-8")
+    if as_json:
+        print_json(quality_json(report))
+    elif html:
+        print(f"Wrote {html}")
+    else:
+        print_quality(report)
 
 
 @app.command()
@@ -236,24 +273,3 @@ def doctor_command(as_json: Json = False) -> None:
         print_rows("", ["", "what", "found", "to mend"], rows)
     if not all(check.good for check in checks):
         sys.exit(2)
-
-
-def print_json(value: Any) -> None:
-    print(json.dumps(value, default=str, ensure_ascii=False))
-
-
-def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    grid = Grid(*columns, title=title or None, title_justify="left")
-    for row in rows:
-        # Text, not str: a title of the shop may hold what rich would take for markup.
-        grid.add_row(*(Text("" if value is None else str(value)) for value in row))
-    out.print(grid)
-
-
-def print_user(page: reader.UserPage) -> None:
-    who = page.user_id or "a stranger"
-    if page.history:
-        rows = [(r["reviewed_on"], r["rating"], r["title"] or r["item_id"]) for r in page.history]
-        print_rows(f"Latest reviews of {who}", ["day", "stars", "item"], rows)
-    rows = [(r["rank"], r["title"] or r["item_id"], f"{r['score']:.3f}", r["source"]) for r in page.recommendations]
-    print_rows(f"Recommendations for {who}, as of {page.ds}", ["rank", "item", "score", "source"], rows)

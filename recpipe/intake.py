@@ -1,6 +1,5 @@
 """What a run of ingest took in: its counts, whether its days may be sealed, what it says. Plain values, no Spark."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,9 @@ WRONG_UNIT = "wrong_unit"
 NAMED_AT_MOST = 5
 """Days or files named in a message before it says how many more there are."""
 
+EXAMPLES = 5
+"""Line numbers of rejected lines that are kept as examples, by file and reason."""
+
 
 class Outcome(NamedTuple):
     """Lines of one file with the same fate, see `transforms.arrivals.outcomes`."""
@@ -28,7 +30,7 @@ class Outcome(NamedTuple):
     is_duplicate: bool
     notes: Sequence[str] | None  # values that were there and could not be read
     lines: int
-    first_line: int | None
+    first_lines: Sequence[int] | None  # ascending, at most `EXAMPLES`; None without lines
 
     @property
     def fate(self) -> str:
@@ -70,34 +72,6 @@ class Intake:
                     "the file again"
                 )
 
-    def require_few_rejects(self, max_share: float) -> None:
-        """Pictures are left out: a broken one costs its item a picture, and a host's bad ones are to stop no night.
-
-        Raises:
-            UserError: more than ``max_share`` of a day's lines were rejected; names the day, its files and reasons.
-        """
-        read, rejected = Counter(), Counter()
-        for outcome in (outcome for outcome in self.outcomes if outcome.kind != PICTURES):
-            read[outcome.arrived_on] += outcome.lines
-            rejected[outcome.arrived_on] += outcome.lines if outcome.reason else 0
-        for day in sorted(read):
-            share = rejected[day] / read[day]
-            if share > max_share:
-                raise UserError(
-                    f"arrival {day}: expected at most {max_share:.2%} of the lines to be rejected, found {share:.2%} "
-                    f"({rejected[day]} of {read[day]}): {self._reasons_of(day)}; nothing was taken in: mend the files, "
-                    f"or accept them by RECPIPE_MAX_REJECTED_SHARE={math.ceil(share * 1e4) / 1e4} for one run"
-                )
-
-    def _reasons_of(self, day: date) -> str:
-        return "; ".join(
-            sorted(
-                f"{outcome.kind}/{outcome.file}: {outcome.lines} {outcome.reason} (first in line {outcome.first_line})"
-                for outcome in self.outcomes
-                if outcome.reason and outcome.arrived_on == day and outcome.kind != PICTURES
-            )
-        )
-
     def require_sums(self, rows: Mapping[str, int]) -> None:
         """Compare the counts of lines with the ``rows`` that were written, by table name.
 
@@ -121,15 +95,21 @@ class Intake:
             if not outcome.reason:
                 notes.update(dict.fromkeys(outcome.notes or (), outcome.lines))
         del reasons[None]
+        repeats = self.arriving.repeats()
+        files = len(self.arriving.files) - len(repeats)
         parts = [
             f"took in {first if first == last else f'{first} to {last}'}: {self.lines_read} lines of "
-            f"{len(self.arriving.files)} files = {fates['accepted']} accepted + {fates['rejected']} rejected + "
+            f"{files} files = {fates['accepted']} accepted + {fates['rejected']} rejected + "
             f"{fates['duplicates']} duplicates"
         ]
         parts += [f"rejected: {_counts(reasons)}"] if reasons else []
         parts += [f"left empty or replaced: {_counts(notes)}"] if notes else []
+        if repeats:
+            had = "1 file had" if len(repeats) == 1 else f"{len(repeats)} files had"
+            same = named(f"{file.kind}/{file.arrived_on}/{file.file} (as {file.same_as})" for file in repeats)
+            parts.append(f"{had} arrived before and {'is' if len(repeats) == 1 else 'are'} not read again: {same}")
         if quiet := self.arriving.days_without_files():
-            parts.append(f"nothing arrived on {_named(map(str, quiet))}")
+            parts.append(f"nothing arrived on {named(map(str, quiet))}")
         return "; ".join([*parts, *not_read(self.arriving)])
 
 
@@ -137,15 +117,16 @@ def not_read(arriving: Arriving) -> list[str]:
     """Words on files that showed up in a sealed day; none if there are none."""
     if not arriving.not_read:
         return []
-    named = _named(f"{path.parent.parent.name}/{path.parent.name}/{path.name}" for path in arriving.not_read)
-    return [f"not read, since their day was sealed before they showed up: {named}"]
+    listed = named(f"{path.parent.parent.name}/{path.parent.name}/{path.name}" for path in arriving.not_read)
+    return [f"not read, since their day was sealed before they showed up: {listed}"]
 
 
 def _counts(counter: Counter[str]) -> str:
     return ", ".join(f"{lines} {name}" for name, lines in sorted(counter.items()))
 
 
-def _named(names: Iterable[str]) -> str:
+def named(names: Iterable[str], between: str = ", ") -> str:
+    """The first `NAMED_AT_MOST` of ``names``, and how many more there are."""
     names = list(names)
     more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-    return ", ".join(names[:NAMED_AT_MOST]) + more
+    return between.join(names[:NAMED_AT_MOST]) + more

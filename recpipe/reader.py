@@ -42,9 +42,12 @@ class DayStatus:
     rejected: int
     duplicates: int
     jobs: Mapping[str, str]
+    stopped: str | None = None  # what the reject limit says of it, until it is sealed
 
     @property
     def state(self) -> str:
+        if self.stopped:
+            return self.stopped
         if all(self.jobs.get(job) == "success" for job in JOBS):
             return "complete"
         if failed := [job for job in JOBS if self.jobs.get(job) == "failed"]:
@@ -132,8 +135,12 @@ def _explain_nothing(connection: duckdb.DuckDBPyConnection, lists: str, user_id:
     )
 
 
-def status(root: Path, first: date | None, last: date | None) -> list[DayStatus]:
+def status(
+    root: Path, first: date | None, last: date | None, stopped: Mapping[date, str] | None = None
+) -> list[DayStatus]:
     """Each day from ``first`` to ``last`` (default: the days that ran or arrived), with what ran for it.
+
+    ``stopped`` tells of the days that the reject limit stopped; of a day that was sealed since, it is passed over.
 
     Raises:
         UserError: ``first`` is after ``last``.
@@ -152,7 +159,8 @@ def status(root: Path, first: date | None, last: date | None) -> list[DayStatus]
     attempts = connection.sql("select ds, job, arg_max(status, ended_at) from runs group by ds, job").fetchall()
     for ds, job, state in attempts:
         jobs.setdefault(ds, {})[job] = state
-    known = sorted({*jobs} | ({max(arrived)} if arrived else set()))
+    stopped = {day: said for day, said in (stopped or {}).items() if day not in arrived}
+    known = sorted({*jobs, *stopped} | ({max(arrived)} if arrived else set()))
     if first is None and last is None and not known:
         return []
     first, last = first or min(last or known[0], *known), last or max(first or known[-1], *known)
@@ -165,6 +173,7 @@ def status(root: Path, first: date | None, last: date | None) -> list[DayStatus]
             ds=day,
             sealed=day in arrived,
             jobs=jobs.get(day, {}),
+            stopped=stopped.get(day),
             **{name: arrived.get(day, nothing)[name] for name in nothing},
         )
         for day in days

@@ -166,6 +166,10 @@ class Settings(BaseSettings):
         return self.home / "registry"
 
     @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
     def airflow_home(self) -> Path:
         return self.home / "airflow"
 

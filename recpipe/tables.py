@@ -61,6 +61,9 @@ PICTURES = "images"
 
 PICTURE_FORMATS = ("jpeg", "png", "webp", "gif")
 
+VERSIONED = ("items", "users")
+"""Kinds whose newest arrival says how things are now; those of the others add to what happened."""
+
 EVENT_TYPES = ("view", "cart", "purchase")
 SOURCES = ("two_tower", "popular")
 VERDICTS = ("promoted", "rejected", "skipped", "failed")
@@ -90,6 +93,12 @@ ARRIVALS = Table(
         Column("accepted", "bigint", "Lines that became a row."),
         Column("rejected", "bigint", "Lines kept in rejected_rows with a reason."),
         Column("duplicates", "bigint", "Lines with the key of another line of that day, which was kept instead."),
+        Column(
+            "same_as",
+            "string",
+            "DAY/FILE that had the same bytes first; this file is not read again and counts no lines.",
+            nullable=True,
+        ),
     ),
     key=("arrived_on", "kind", "file"),
     partition=("arrived_on",),

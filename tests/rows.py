@@ -24,7 +24,21 @@ def recommendation(user_id: str, rank: int, item_id: str, **values: Any) -> dict
 
 def arrival(**values: Any) -> dict[str, Any]:
     row = {"arrived_on": MONDAY, "kind": "reviews", "file": "a.json", "format": "amazon-2023", "origin": "a.json"}
-    return {**row, "sha256": "0", "lines_read": 10, "accepted": 7, "rejected": 1, "duplicates": 2, **values}
+    return {
+        **row,
+        "sha256": "0",
+        "lines_read": 10,
+        "accepted": 7,
+        "rejected": 1,
+        "duplicates": 2,
+        "same_as": None,
+        **values,
+    }
+
+
+def rejected_row(reason: str, line_number: int, **values: Any) -> dict[str, Any]:
+    row = {"arrived_on": MONDAY, "kind": "reviews", "file": "a.json", "line_number": line_number, "origin": "a.json"}
+    return {**row, "origin_line": line_number, "reason": reason, "line_hash": "0", **values}
 
 
 def attempt(ds: date, job: str, status: str = "success", **values: Any) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 import hashlib
 import subprocess
 import sys
+from datetime import date
 
 import pytest
 
 from recpipe import delta
-from recpipe.arriving import SealedFile, arriving_files, ingest_lock, sealed_files
+from recpipe.arriving import SealedFile, arriving_files, had_arrived, ingest_lock, sealed_files
 from recpipe.errors import UserError
 from recpipe.landing import Choice, land, replay
 from recpipe.settings import CHECKOUT, Settings
@@ -71,6 +72,88 @@ def test_a09_an_empty_file_arrives_without_a_format(landing):
     assert file.format == ""
 
 
+def named(arriving):
+    return {f"{file.arrived_on}/{file.kind}/{file.file}": file.same_as for file in arriving.files}
+
+
+def test_a_file_with_the_bytes_of_a_sealed_one_of_its_kind_is_not_read_again(landing):
+    again = landed(landing, "reviews", "2024-01-03", "again.json", review_2023())
+    landed(landing, "reviews", "2024-01-03", "new.json", review_2023(user_id="U2"))
+    sha256 = hashlib.sha256(again.read_bytes()).hexdigest()
+    sealed = {SealedFile(TUESDAY, "reviews", "r.json", sha256), SealedFile(MONDAY, "reviews", "first.json", sha256)}
+    arriving = arriving_files(landing, sealed, WEDNESDAY)
+    assert named(arriving) == {
+        "2024-01-03/reviews/again.json": "2024-01-01/first.json",
+        "2024-01-03/reviews/new.json": None,
+    }
+    assert [file.file for file in arriving.files_of("reviews")] == ["new.json"]
+    assert [file.file for file in arriving.repeats()] == ["again.json"]
+    assert arriving.days_without_files() == []
+    other_kind = {SealedFile(TUESDAY, "items", "r.json", sha256)}
+    assert set(named(arriving_files(landing, other_kind, WEDNESDAY)).values()) == {None}
+
+
+def test_of_equal_files_in_one_intake_the_first_by_day_and_name_is_read(landing):
+    for day, file in (("2024-01-02", "a.json"), ("2024-01-01", "c.json"), ("2024-01-01", "b.json")):
+        landed(landing, "reviews", day, file, review_2023())
+    landed(landing, "items", "2024-01-01", "a.json", item_2023())
+    assert named(arriving_files(landing, set(), TUESDAY)) == {
+        "2024-01-01/items/a.json": None,
+        "2024-01-01/reviews/b.json": None,
+        "2024-01-01/reviews/c.json": "2024-01-01/b.json",
+        "2024-01-02/reviews/a.json": "2024-01-01/b.json",
+    }
+
+
+def test_a_catalogue_that_comes_back_after_another_is_read_again(landing):
+    old, new = item_2023(title="Mug"), item_2023(title="Cup")
+    for day, line in enumerate((old, old, new, old, old, new), 1):
+        landed(landing, "items", f"2024-01-0{day}", "i.json", line)
+    expected = [None, "01", None, None, "04", None]
+    expected = [day and f"2024-01-{day}/i.json" for day in expected]
+    assert [file.same_as for file in arriving_files(landing, set(), date(2024, 1, 6)).files] == expected
+    sealed = {
+        SealedFile(file.arrived_on, "items", "i.json", file.sha256)
+        for file in arriving_files(landing, set(), date(2024, 1, 4)).files
+    }
+    assert [file.same_as for file in arriving_files(landing, sealed, date(2024, 1, 6)).files] == expected[4:]
+
+
+def test_a09_files_without_lines_never_repeat_one_another(landing, tmp_path):
+    for day in ("2024-01-01", "2024-01-02"):
+        landed(landing, "reviews", day, "empty.json")
+    found = named(arriving_files(landing, set(), TUESDAY))
+    assert (len(found), set(found.values())) == (2, {None})
+    delta.create_tables(tmp_path / "lake")
+    nothing = {"format": "", "sha256": hashlib.sha256(b"").hexdigest(), "lines_read": 0}
+    delta.append(tmp_path / "lake", ARRIVALS, [arrival(file="empty.json", **nothing)])
+    assert named(arriving_files(landing, sealed_files(tmp_path / "lake"), TUESDAY)) == {
+        "2024-01-02/reviews/empty.json": None
+    }
+
+
+def test_of_files_cut_out_of_dumps_their_own_bytes_decide(tmp_path, landing):
+    kept, changed = (review_2018(unixReviewTime=seconds(day)) for day in ("2024-01-02", "2024-01-03"))
+    for name, last in (("old.json", changed), ("new.json", changed.replace(b"5.0", b"4.0"))):
+        replay([write_lines(tmp_path / name, kept, last)], Choice("amazon-2018"), landing, MONDAY)
+    assert named(arriving_files(landing, set(), WEDNESDAY)) == {
+        "2024-01-02/reviews/new.json.gz": None,
+        "2024-01-02/reviews/old.json.gz": "2024-01-02/new.json.gz",
+        "2024-01-03/reviews/new.json.gz": None,
+        "2024-01-03/reviews/old.json.gz": None,
+    }
+
+
+def test_landing_says_at_once_that_the_lake_has_a_file(tmp_path, landing):
+    files = [write_lines(tmp_path / f"{user}.json", review_2018(reviewerID=user)) for user in ("U1", "U2")]
+    reports = land(files, Choice("amazon-2018"), landing, TUESDAY)
+    sealed = {SealedFile(MONDAY, "reviews", "r.json", hashlib.sha256(files[1].read_bytes()).hexdigest())}
+    assert had_arrived(landing, reports, sealed) == [
+        "U2.json of 2024-01-02: had arrived as 2024-01-01/r.json; it will not be read again"
+    ]
+    assert had_arrived(landing, reports, set()) == []
+
+
 def test_nothing_landed_tells_how_to_land(landing):
     with pytest.raises(UserError, match=r"expected files in .*, found none; run `recpipe land "):
         arriving_files(landing, set(), MONDAY)
@@ -99,8 +182,8 @@ def test_a10_a_page_in_a_day_folder_is_refused(landing):
 def test_what_is_sealed_is_told_by_the_arrivals(tmp_path):
     delta.create_tables(tmp_path)
     assert sealed_files(tmp_path) == set()
-    delta.append(tmp_path, ARRIVALS, [arrival(), arrival(arrived_on=TUESDAY, kind="none", file="")])
-    assert sealed_files(tmp_path) == {SealedFile(MONDAY, "reviews", "a.json"), SealedFile(TUESDAY, "none", "")}
+    delta.append(tmp_path, ARRIVALS, [arrival(), arrival(arrived_on=TUESDAY, kind="none", file="", format="")])
+    assert sealed_files(tmp_path) == {SealedFile(MONDAY, "reviews", "a.json", "0"), SealedFile(TUESDAY, "none", "")}
 
 
 def test_a_second_run_waits_for_the_first(tmp_path):

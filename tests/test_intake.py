@@ -6,9 +6,9 @@ from recpipe.intake import WRONG_UNIT, Intake
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 
 
-def lines(count, kind="reviews", arrived_on=MONDAY, file="r.json", first_line=1, **fate):
+def lines(count, kind="reviews", arrived_on=MONDAY, file="r.json", first_lines=(1,), **fate):
     fate = {"reason": None, "is_duplicate": False, "notes": None, **fate}
-    return (arrived_on, kind, file, *fate.values(), count, first_line)
+    return (arrived_on, kind, file, *fate.values(), count, first_lines)
 
 
 def intake(*rows, last=MONDAY, not_read=()):
@@ -40,6 +40,21 @@ def test_a_day_on_which_nothing_arrived_is_said():
     )
 
 
+def test_a_file_that_had_arrived_before_is_named_and_not_counted_as_read():
+    files = [
+        ArrivingFile(TUESDAY, "reviews", None, name, None, "", False, "", (None,), same_as=same_as)
+        for name, same_as in (("a.json", None), ("b.json", "2024-01-01/r.json"), ("c.json", "2024-01-02/a.json"))
+    ]
+    said = str(Intake.of(Arriving(TUESDAY, TUESDAY, files[:2], ()), [lines(3, arrived_on=TUESDAY, file="a.json")]))
+    assert said.startswith("took in 2024-01-02: 3 lines of 1 files = 3 accepted")
+    assert said.endswith(
+        "; 1 file had arrived before and is not read again: reviews/2024-01-02/b.json (as 2024-01-01/r.json)"
+    )
+    assert "; 2 files had arrived before and are not read again: reviews/" in str(
+        Intake.of(Arriving(TUESDAY, TUESDAY, files, ()), ())
+    )
+
+
 def test_files_that_were_not_read_are_named_but_not_by_the_dozen(tmp_path):
     paths = [tmp_path / "reviews" / "arrived_on=2023-12-31" / f"{n}.json" for n in range(8)]
     assert str(intake(not_read=paths)).endswith(
@@ -55,49 +70,6 @@ def test_c01_a_file_with_mostly_the_wrong_unit_fails_as_a_whole():
     message = r"r\.json: expected dates in the unit of .*, found another one in 3 of 5 lines"
     with pytest.raises(UserError, match=message):
         intake(lines(2), lines(3, **wrong), lines(5, file="other.json")).require_right_units()
-
-
-def test_too_many_rejects_on_one_day_stop_the_run_and_are_named():
-    took_in = intake(
-        lines(1000),
-        lines(58, "reviews", TUESDAY, "a.json"),
-        lines(2, "reviews", TUESDAY, "a.json", 17, reason="bad_rating"),
-        lines(39, "items", TUESDAY, "b.json", is_duplicate=True),
-        lines(1, "items", TUESDAY, "b.json", 9, reason="not_json"),
-    )
-    took_in.require_few_rejects(0.03)
-    with pytest.raises(UserError) as error:
-        took_in.require_few_rejects(0.01)
-    assert str(error.value) == (
-        "arrival 2024-01-02: expected at most 1.00% of the lines to be rejected, found 3.00% (3 of 100): "
-        "items/b.json: 1 not_json (first in line 9); reviews/a.json: 2 bad_rating (first in line 17); nothing was "
-        "taken in: mend the files, or accept them by RECPIPE_MAX_REJECTED_SHARE=0.03 for one run"
-    )
-
-
-def test_rejected_pictures_are_told_and_stop_no_day():
-    took_in = intake(
-        lines(99),
-        lines(1, reason="bad_rating"),
-        lines(9, "images", file="images", reason="broken_picture"),
-        lines(900, "images", file="images"),
-    )
-    took_in.require_few_rejects(0.01)
-    assert "9 broken_picture" in str(took_in)
-    with pytest.raises(
-        UserError, match=r"found 1\.00% \(1 of 100\): reviews/r\.json: 1 bad_rating \(first in line 1\);"
-    ):
-        took_in.require_few_rejects(0.009)
-
-
-@pytest.mark.parametrize(("rejected", "read"), [(1, 3), (2, 3), (3, 3), (7, 9973), (1, 100)])
-def test_the_share_that_the_message_names_is_enough(rejected, read):
-    took_in = intake(lines(read - rejected), lines(rejected, reason="bad_rating"))
-    with pytest.raises(UserError) as error:
-        took_in.require_few_rejects(0)
-    share = float(str(error.value).rsplit("=", 1)[1].split()[0])
-    assert share <= 1
-    took_in.require_few_rejects(share)
 
 
 def test_rows_that_were_written_add_up_to_the_lines():

@@ -136,3 +136,14 @@ def test_models_are_shown_with_their_figures(lake):
     [model] = reader.model_figures(lake)
     assert model["metrics"] == {"two_tower": {"ndcg_at_10": 0.5}, "popular_recent": {"ndcg_at_10": 0.1}}
     assert model["users"] == 9
+
+
+def test_status_names_a_day_that_the_reject_limit_stopped_until_it_is_sealed(lake):
+    delta.append(lake, ARRIVALS, [arrival()])
+    delta.append(lake, RUNS, [attempt(WEDNESDAY, "ingest_reviews", "failed")])
+    days = reader.status(lake, None, None, {MONDAY: "stopped: old", TUESDAY: "stopped: 52 of 400 rejected, see r.json"})
+    assert [day.state for day in days] == [
+        "not run",
+        "stopped: 52 of 400 rejected, see r.json",
+        "failed in ingest_reviews",
+    ]

@@ -20,7 +20,7 @@ from recpipe.sources.lines import Line, Span, line_hash
 from recpipe.sources.pictures import Limits, Picture, examine
 from recpipe.sources.records import Accepted, Decode, Reject
 from recpipe.sources.replay import origin_lines
-from recpipe.tables import Table
+from recpipe.tables import ARRIVALS, Table
 
 BATCH_LINES = 10_000
 BATCH_BYTES = 16 * 2**20
@@ -194,6 +194,7 @@ def _picture_rows(file: ArrivingFile, pictures: Sequence[str], limits: Limits) -
 
 def files_frame(spark: SparkSession, files: Sequence[ArrivingFile]) -> DataFrame:
     """The files as rows, with the columns of table arrivals that are not counts."""
-    rows = [(file.arrived_on, file.kind, file.file, file.format, file.origin, file.sha256) for file in files]
-    columns = "arrived_on date, kind string, file string, format string, origin string, sha256 string"
+    names = ("arrived_on", "kind", "file", "format", "origin", "sha256", "same_as")
+    rows = [tuple(getattr(file, name) for name in names) for file in files]
+    columns = ", ".join(f"{name} {ARRIVALS.column(name).type}" for name in names)
     return spark.createDataFrame(rows, columns)

@@ -3,7 +3,7 @@ from recpipe.transforms.arrivals import arrivals, outcomes
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 from tests.transforms.marked_lines import item_lines, mark, review_lines
 
-FILES = "arrived_on date, kind string, file string, format string, origin string, sha256 string"
+FILES = "arrived_on date, kind string, file string, format string, origin string, sha256 string, same_as string"
 
 
 def counted(spark, review=(), item=()):
@@ -12,12 +12,12 @@ def counted(spark, review=(), item=()):
 
 
 def files(spark, *names):
-    return spark.createDataFrame([(*name, "amazon-2023", name[2], "hash") for name in names], FILES)
+    return spark.createDataFrame([(*name, "amazon-2023", name[2], "hash", None) for name in names], FILES)
 
 
 def counts(frame):
     assert frame.columns == list(ARRIVALS.column_names)
-    return sorted((str(row.arrived_on), row.kind, row.file, *tuple(row)[-4:]) for row in frame.collect())
+    return sorted((str(row.arrived_on), row.kind, row.file, *tuple(row)[-5:-1]) for row in frame.collect())
 
 
 def test_lines_are_counted_by_fate(spark):
@@ -29,15 +29,15 @@ def test_lines_are_counted_by_fate(spark):
         {"line_number": 5, "reason": "bad_rating"},
     ]
     found = {
-        (*tuple(row)[1:5], str(row.notes)): (row.lines, row.first_line)
+        (*tuple(row)[1:5], str(row.notes)): (row.lines, row.first_lines)
         for row in counted(spark, review, [{}]).collect()
     }
     assert found == {
-        ("items", "a.json", None, False, "None"): (1, 1),
-        ("reviews", "a.json", None, False, "None"): (1, 2),
-        ("reviews", "a.json", None, False, "['unreadable_vote']"): (1, 9),
-        ("reviews", "a.json", None, True, "None"): (1, 3),
-        ("reviews", "a.json", "bad_rating", False, "None"): (2, 4),
+        ("items", "a.json", None, False, "None"): (1, [1]),
+        ("reviews", "a.json", None, False, "None"): (1, [2]),
+        ("reviews", "a.json", None, False, "['unreadable_vote']"): (1, [9]),
+        ("reviews", "a.json", None, True, "None"): (1, [3]),
+        ("reviews", "a.json", "bad_rating", False, "None"): (2, [4, 5]),
     }
 
 

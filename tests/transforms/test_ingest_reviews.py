@@ -15,6 +15,7 @@ from recpipe.arriving import arriving_files, sealed_files
 from recpipe.errors import UserError
 from recpipe.lake import Lake
 from recpipe.landing import Choice, replay
+from recpipe.rejects import RejectLimit, accept
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.pictures import Limits
 from recpipe.tables import ARRIVALS, EVENTS, IMAGES, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
@@ -35,8 +36,9 @@ def landing(tmp_path):
 
 
 def ingest(lake, landing, ds, max_rejected_share=0.5):
+    limit = RejectLimit(max_rejected_share, landing.parent / "reports", landing)
     with lake.staging() as staging:
-        return take_in(arriving_files(landing, sealed_files(lake.root), ds), lake, staging, max_rejected_share, LIMITS)
+        return take_in(arriving_files(landing, sealed_files(lake.root), ds), lake, staging, limit, LIMITS)
 
 
 def rows(lake):
@@ -74,7 +76,7 @@ def one_run(spark, tmp_path_factory):
 def test_a_run_takes_in_every_day_that_is_not_sealed(one_run):
     _, lake, result = one_run
     found = rows(lake)
-    assert [row[:1] + row[1:3] + row[6:] for row in found["arrivals"]] == [
+    assert [row[:1] + row[1:3] + row[6:10] for row in found["arrivals"]] == [
         (MONDAY, "items", "i.json", 2, 2, 0, 0),
         (MONDAY, "reviews", "r.json.gz", 3, 2, 0, 1),
         (TUESDAY, "none", "", 0, 0, 0, 0),
@@ -229,6 +231,29 @@ def test_a_run_that_cannot_be_right_commits_nothing(lake, landing, spoil, messag
         ingest(lake, landing, TUESDAY, 0.01)
     assert versions(lake) == before
     assert sealed_files(lake.root) == set()
+
+
+def test_an_accepted_day_enters_once_and_a_file_that_arrives_again_is_not_read_again(lake, landing):
+    lines = (review_2023(), review_2023(rating=0), review_2023(rating=9))
+    landed(landing, "reviews", "2024-01-01", "r.json", *lines)
+    landed(landing, "reviews", "2024-01-02", "again.json", *lines)
+    reports = landing.parent / "reports"
+    with pytest.raises(UserError, match=r"take them in as they are by `recpipe accept 2024-01-01`"):
+        ingest(lake, landing, TUESDAY, 0.01)
+    assert accept(MONDAY, reports, landing, ()).files[0].reasons["bad_rating"].first_lines == (2, 3)
+    assert ingest(lake, landing, TUESDAY, 0.01).message == (
+        "took in 2024-01-01 to 2024-01-02: 3 lines of 1 files = 1 accepted + 2 rejected + 0 duplicates; rejected: "
+        "2 bad_rating; 1 file had arrived before and is not read again: reviews/2024-01-02/again.json (as "
+        "2024-01-01/r.json)"
+    )
+    found = rows(lake)
+    assert [row[:3] + row[6:] for row in found["arrivals"]] == [
+        (MONDAY, "reviews", "r.json", 3, 1, 2, 0, None),
+        (TUESDAY, "reviews", "again.json", 0, 0, 0, 0, "2024-01-01/r.json"),
+    ]
+    assert len(found["reviews"]) == 1
+    assert arriving_files(landing, sealed_files(lake.root), TUESDAY).files == []
+    assert list(reports.rglob("*.json")) == []
 
 
 @pytest.mark.skipif(not REAL.exists(), reason=f"needs the real files in {REAL}")

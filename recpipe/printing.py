@@ -1,0 +1,82 @@
+"""What the command line shows: tables in the terminal, or JSON."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from recpipe.quality import Figures, Quality
+from recpipe.quality_report import percent, trends
+from recpipe.reader import UserPage
+from recpipe.reject_reports import RejectReport
+
+out = Console(highlight=False, soft_wrap=False)
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, default=str, ensure_ascii=False))
+
+
+def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    grid = Grid(*columns, title=title or None, title_justify="left")
+    for row in rows:
+        # Text, not str: a title of the shop may hold what rich would take for markup.
+        grid.add_row(*(Text("" if value is None else str(value)) for value in row))
+    out.print(grid)
+
+
+def print_user(page: UserPage) -> None:
+    who = page.user_id or "a stranger"
+    if page.history:
+        rows = [(r["reviewed_on"], r["rating"], r["title"] or r["item_id"]) for r in page.history]
+        print_rows(f"Latest reviews of {who}", ["day", "stars", "item"], rows)
+    rows = [(r["rank"], r["title"] or r["item_id"], f"{r['score']:.3f}", r["source"]) for r in page.recommendations]
+    print_rows(f"Recommendations for {who}, as of {page.ds}", ["rank", "item", "score", "source"], rows)
+
+
+def print_rejects(report: RejectReport) -> None:
+    rows = [
+        (f"{file.kind}/{file.file}", file.read, reason.lines, name, ", ".join(map(str, reason.first_lines)))
+        for file in report.files
+        for name, reason in file.reasons.items()
+    ]
+    title = f"{report.arrived_on}: {report.rejected} of {report.read} lines rejected"
+    print_rows(title, ["file", "lines", "rejected", "reason", "first in lines"], rows)
+
+
+def print_quality(report: Quality) -> None:
+    days = list(report.days.items())
+    shown = days[-report.trend_arrivals :]
+    columns = ["day", "files", "read", "accepted", "rejected", "duplicates", "no metadata"]
+    rows = [(day, *_figures(figures)) for day, figures in [*shown, ("in all", report.total)]]
+    print_rows("Arrivals", columns, rows)
+    if len(days) > len(shown):
+        print(f"{len(days) - len(shown)} earlier days are counted in all; name them by --from and --to, or see --json")
+    if report.total.reasons:
+        rows = [(why.kind, why.reason, why.lines, ", ".join(why.places())) for why in report.total.reasons]
+        print_rows("Rejected", ["kind", "reason", "lines", "such as"], rows)
+    rows = [(t.name, bars(t.values), t.say(t.last), t.change, t.say(t.in_all)) for t in trends(report)]
+    print_rows("Trend over the last arrivals", ["", "", "last", "", "in all"], rows)
+    for kind, (first, last) in report.total.dates.items():
+        print(f"{kind} are dated {first} to {last}")
+    for repeat in report.total.repeats:
+        place = f"{repeat['kind']}/{repeat['arrived_on']}/{repeat['file']}"
+        print(f"{place} had arrived before as {repeat['same_as']}")
+    for day, said in report.stopped.items():
+        print(f"{day} is not taken in: {said}")
+
+
+def _figures(figures: Figures) -> tuple[Any, ...]:
+    rejected = f"{figures.rejected} ({percent(figures.rejected_share)})" if figures.rejected else 0
+    counts = (figures.files, figures.read, figures.accepted, rejected, figures.duplicates)
+    return (*counts, percent(figures.without_metadata_share))
+
+
+def bars(values: Sequence[float | None]) -> str:
+    """A bar a value, from 0 to the greatest; a dot where there was nothing to measure."""
+    most = max((value for value in values if value), default=1)
+    return "".join("·" if value is None else BARS[round(value / most * (len(BARS) - 1))] for value in values)

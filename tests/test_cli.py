@@ -1,0 +1,64 @@
+"""What the command line says of days that are stopped, accepted or land again; the rest is tested end to end."""
+
+import hashlib
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from recpipe import delta
+from recpipe.arriving import arriving_files
+from recpipe.cli import app
+from recpipe.errors import UserError
+from recpipe.intake import Intake
+from recpipe.rejects import RejectLimit
+from recpipe.tables import ARRIVALS
+from tests.raw_lines import landed, review_2023, write_lines
+from tests.rows import MONDAY, TUESDAY, arrival
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("RECPIPE_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "300")
+    delta.create_tables(tmp_path / "lake")
+    return tmp_path
+
+
+def recpipe(*arguments):
+    return CliRunner().invoke(app, arguments, catch_exceptions=False).output
+
+
+def state_of_tuesday():
+    return json.loads(recpipe("status", "--json"))["days"][0]["state"]
+
+
+def test_a_stopped_day_is_shown_accepted_and_shown_again(home):
+    landed(home / "landing", "reviews", "2024-01-02", "r.json", review_2023())
+    outcomes = [
+        (TUESDAY, "reviews", "r.json", None, False, None, None, 348, [1]),
+        (TUESDAY, "reviews", "r.json", "bad_rating", False, None, None, 52, [17, 20, 31, 40, 41]),
+    ]
+    stopped = Intake.of(arriving_files(home / "landing", set(), TUESDAY), outcomes)
+    with pytest.raises(UserError):
+        RejectLimit(0.01, home / "reports", home / "landing").require_few_rejects(stopped)
+    assert state_of_tuesday() == (
+        f"stopped: 52 of 400 rejected, see {home / 'reports' / 'quality' / '2024-01-02.json'}"
+    )
+    said = recpipe("accept", "2024-01-02")
+    assert "2024-01-02: 52 of 400 lines rejected" in said
+    assert "17, 20, 31, 40, 41" in said
+    assert "recpipe run ingest_reviews --ds 2024-01-02" in said
+    assert state_of_tuesday() == "accepted: 52 of 400 rejected, to be run again"
+    with pytest.raises(UserError, match="expected a day such as"):
+        recpipe("accept", "yesterday")
+
+
+def test_landing_a_file_that_the_lake_has_is_said_at_once(home):
+    file = write_lines(home / "again.json", review_2023())
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    delta.append(home / "lake", ARRIVALS, [arrival(arrived_on=MONDAY, sha256=sha256)])
+    assert recpipe("land", str(file), "--format", "amazon-2023", "--arrived-on", "2024-01-02").splitlines() == [
+        "again.json: 1 lines of reviews (amazon-2023) on 2024-01-02",
+        "again.json of 2024-01-02: had arrived as 2024-01-01/a.json; it will not be read again",
+    ]
