@@ -11,7 +11,7 @@ from recpipe.errors import UserError
 from recpipe.sources import delimited, parquet
 from recpipe.sources.formats import CSV, LINES, PARQUET, Format, Layout
 from recpipe.sources.lines import Line, Part, Span, lines_of, read_parts
-from recpipe.sources.records import RejectError, decode_text
+from recpipe.sources.records import Decode, RejectError, decode_text
 
 DETECTED_LINES = 100
 """Lines by which a file's format is told."""
@@ -59,7 +59,7 @@ def layout_of(path: Path, formats: Sequence[Format], columns: tuple[str, ...] = 
     if not first:
         return None
     if columns:
-        return _csv_layout(path, formats, columns, has_header=False)
+        return _csv_layout(path, formats, columns)
     votes: Counter[Format] = Counter()
     for format_ in formats:
         if format_.framing == LINES:
@@ -91,14 +91,28 @@ def _header(first: bytes, format_: Format) -> list[tuple[str, str]]:
         names = delimited.csv_fields(decode_text(first, format_.encoding)[0], format_.delimiter)
     except RejectError:
         return []
-    return [(name.strip(), "") for name in names]
+    names = [name.strip() for name in names]
+    is_clear = len(set(filter(None, names))) == len(list(filter(None, names)))  # else one column would hide another
+    return [(name, "") for name in names] if is_clear else []
 
 
-def _csv_layout(path: Path, formats: Sequence[Format], columns: tuple[str, ...], has_header: bool) -> Layout:
+def _csv_layout(path: Path, formats: Sequence[Format], columns: tuple[str, ...]) -> Layout:
     found = _columns_like(columns, [format_ for format_ in formats if format_.framing == CSV])
     if found is None:
         raise UserError(_expected(formats, path, f"no CSV format with columns {', '.join(columns)}; name others"))
-    return Layout(found, CSV, columns, has_header)
+    layout = Layout(found, CSV, columns)
+    decode = layout.decoder()
+    if not any(_is_decoded(line.content, decode) for line in islice(records_of(path, layout), DETECTED_LINES)):
+        raise UserError(_expected([found], path, f"no record of {len(columns)} fields; name the columns that it has"))
+    return layout
+
+
+def _is_decoded(content: bytes, decode: Decode) -> bool:
+    try:
+        decode(content)
+    except RejectError:
+        return False
+    return True
 
 
 def _columns_like(columns: Sequence[str], formats: Sequence[Format]) -> Format | None:
