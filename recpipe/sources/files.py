@@ -86,14 +86,14 @@ def _is_like(content: bytes, format_: Format) -> bool:
 
 
 def _header(first: bytes, format_: Format) -> list[tuple[str, str]]:
-    """Names of a header, paired with nothing; none where the line is no CSV."""
+    """Names of a header, paired with nothing; none where the line is no CSV, or one column would hide another."""
     try:
         names = delimited.csv_fields(decode_text(first, format_.encoding)[0], format_.delimiter)
     except RejectError:
         return []
     names = [name.strip() for name in names]
-    is_clear = len(set(filter(None, names))) == len(list(filter(None, names)))  # else one column would hide another
-    return [(name, "") for name in names] if is_clear else []
+    named = [name for name in names if name]
+    return [(name, "") for name in names] if len(set(named)) == len(named) else []
 
 
 def _csv_layout(path: Path, formats: Sequence[Format], columns: tuple[str, ...]) -> Layout:
