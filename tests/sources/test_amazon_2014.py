@@ -4,9 +4,12 @@ import json
 import pytest
 
 from recpipe.sources.amazon import ITEMS_2014, REVIEWS_2014
-from recpipe.sources.records import Item, Review
-from tests.parsed import notes, reason, record
-from tests.raw_lines import item_2014, review_2014
+from recpipe.sources.files import layout_of, records_of
+from recpipe.sources.formats import LINES, Layout, parse
+from recpipe.sources.known import FORMATS
+from recpipe.sources.records import Item, Reject, Review
+from tests.parsed import TODAY, notes, reason, record
+from tests.raw_lines import item_2014, review_2014, write_lines
 
 
 def test_a17_a_review_of_2014():
@@ -97,3 +100,15 @@ def test_an_item_of_2014_that_was_never_seen_so_is_no_crash():
     for value in ({}, [[]], 7, True, "x", None, [None, 7, {}], [[{}]], "1" * 5000):
         names = ("title", "brand", "categories", "description", "imUrl", "price", "related", "salesRank")
         assert record(item_2014(**dict.fromkeys(names, value)), ITEMS_2014).item_id == "I1"
+
+
+def test_a05_a_broken_line_costs_no_other(tmp_path):
+    broken = b"{'asin':'A1','quesV ?', 'x': 1}"
+    path = write_lines(tmp_path / "meta.json", item_2014(), broken, item_2014(asin="I2"))
+    layout = layout_of(path, FORMATS)
+    assert layout == Layout(ITEMS_2014, LINES)
+    decode = layout.decoder()
+    outcomes = {line.number: parse(line.content, ITEMS_2014, decode, TODAY) for line in records_of(path, layout)}
+    assert outcomes.pop(2) == Reject("not_a_literal")
+    assert [outcome.record.item_id for outcome in outcomes.values()] == ["I1", "I2"]
+    assert list(outcomes) == [1, 3]
