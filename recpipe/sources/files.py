@@ -10,7 +10,7 @@ from typing import NamedTuple
 from recpipe.errors import UserError
 from recpipe.sources import delimited, parquet
 from recpipe.sources.formats import CSV, LINES, PARQUET, Format, Layout
-from recpipe.sources.lines import Line, Part, Span, lines_of, read_parts
+from recpipe.sources.lines import MAX_LINE, Line, Part, Span, lines_of, read_parts
 from recpipe.sources.records import Decode, RejectError, decode_text
 
 DETECTED_LINES = 100
@@ -55,7 +55,7 @@ def layout_of(path: Path, formats: Sequence[Format], columns: tuple[str, ...] = 
         if found is None:
             raise UserError(_expected(formats, path, "a Parquet file with other columns; name them in a mapping"))
         return Layout(found, PARQUET)
-    first = [line.content for line in islice(lines_of(read_parts(path)), DETECTED_LINES)]
+    first = _first_lines(path)
     if not first:
         return None
     if columns:
@@ -71,6 +71,16 @@ def layout_of(path: Path, formats: Sequence[Format], columns: tuple[str, ...] = 
     if format_ is None or not most or not start.startswith(format_.opening):
         raise UserError(_expected(formats, path, f"{start[:40]!r} at its start; fetch or convert it again"))
     return Layout(format_, LINES)
+
+
+def _first_lines(path: Path) -> list[bytes]:
+    found, size = [], 0
+    for line in islice(lines_of(read_parts(path)), DETECTED_LINES):
+        found.append(line.content)
+        size += len(line.content)
+        if size > MAX_LINE:  # a hundred of the longest would be more than a task may hold
+            break
+    return found
 
 
 def is_parquet(path: Path) -> bool:

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import pytest
 
@@ -7,6 +8,7 @@ from recpipe.sources import amazon
 from recpipe.sources.files import hashed, layout_of, records_of
 from recpipe.sources.formats import CSV, LINES, Layout
 from recpipe.sources.known import FORMATS
+from recpipe.sources.lines import MAX_LINE
 from tests.raw_lines import item_2014, item_2018, item_2023, review_2014, review_2018, review_2023, write_lines
 
 
@@ -169,3 +171,15 @@ def test_a01_bare_lines_among_others_do_not_matter(told):
     assert told(bare, bare, b'{"asin": "A1", "salesRank": {}}').format == amazon.ITEMS_2014
     assert told(bare, b"{'asin': 'A1'}").format == amazon.ITEMS_2014
     assert told(bare, bare, item_2018()).format == amazon.ITEMS_2018
+
+
+def test_a11_a_file_is_told_by_its_first_lines_without_holding_many_long_ones(tmp_path):
+    long = item_2018(description=["x" * (MAX_LINE // 2)])
+    path = write_lines(tmp_path / "x.json.gz", *[long] * 20, zipped=True)
+    tracemalloc.start()
+    try:
+        assert layout_of(path, FORMATS) == Layout(amazon.ITEMS_2018, LINES)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * MAX_LINE

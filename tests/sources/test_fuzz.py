@@ -21,7 +21,11 @@ from tests.raw_lines import csv_record, item_2014, item_2018, item_2023, review_
 
 SECONDS = float(os.environ.get("RECPIPE_FUZZ_SECONDS", "3"))
 SEED = int(os.environ.get("RECPIPE_FUZZ_SEED", time.time_ns() % 2**32 if "RECPIPE_FUZZ_SECONDS" in os.environ else 0))
-MOST_MEMORY = 12 * MAX_LINE
+MOST_MEMORY = 24 * MAX_LINE
+"""For files with at most one line of about MAX_LINE: its bytes, its text, and what is made of it."""
+
+LONG_LINES = 0.003 if SECONDS >= 30 else 0
+"""Share of files with one; each takes a second."""
 
 TODAY = date(2024, 3, 1)
 GOOD = ["U1", "5", 4.0, 1400000000, 1400000000000, "2018-07-07 22:09:11", "[1, 2]", "True", True, "view", 30, ["A"]]
@@ -101,7 +105,7 @@ def a_file(chance):
     for _ in range(chance.choice([0, 0, 1, 3, 10])):
         place, trick = chance.randrange(len(content) + 1), chance.choice([*TRICKS, chance.randbytes(3)])
         content[place : place + chance.choice([0, 1, len(trick)])] = trick
-    if chance.random() < 0.003:  # too long a line, or nearly
+    if chance.random() < LONG_LINES:  # too long, or nearly
         content += chance.choice([b"x", b'"', b"[", b"'"]) * (MAX_LINE + chance.choice([-1000, 1000]))
     return bytes(content)
 
