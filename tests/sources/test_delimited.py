@@ -119,6 +119,15 @@ def test_text_behind_a_closing_quote_costs_its_line_alone(read):
     ]
 
 
+def test_a_line_that_can_be_in_no_quote_stops_every_open_quote_before_it(read):
+    assert read(b'1,"x,3\na",b,"c\n7,"8",9\n4,5",6\n') == [
+        (1, NOT_CSV),
+        (2, NOT_CSV),
+        (3, ("7", "8", "9")),
+        (4, ("4", '5"', "6")),
+    ]
+
+
 def test_a_record_over_lines_may_have_a_certain_size_and_no_more(read):
     start, end = b'1,"2\n', b'",3\n4,5,6\n'
     text = b"x" * 99 + b"\n"

@@ -10,6 +10,7 @@ import random
 import time
 import tracemalloc
 from datetime import date
+from functools import cache
 
 from recpipe.errors import UserError
 from recpipe.sources.files import layout_of, parts_of, records_of
@@ -68,7 +69,7 @@ class Asked(dict):
 
 def names_of(format_):
     asked = Asked(random.Random(0))
-    for _ in range(5000):
+    for _ in range(1500):
         try:
             format_.record(asked, [], TODAY)
         except RejectError:
@@ -76,12 +77,14 @@ def names_of(format_):
     return sorted(asked.names)
 
 
-NAMES = [names for names in map(names_of, FORMATS) if names]
+@cache
+def all_names():
+    return [names for names in map(names_of, FORMATS) if names]
 
 
 def a_line(chance):
     """One that some format may know."""
-    fields = {name: chance.choice(GOOD) for name in chance.choice(NAMES)}
+    fields = {name: chance.choice(GOOD) for name in chance.choice(all_names())}
     fields |= {name: chance.choice(BAD) for name in chance.sample(sorted(fields), chance.choice([0, 0, 1, 2]))}
     return chance.choice(
         [
@@ -99,7 +102,7 @@ def a_file(chance):
         return chance.randbytes(chance.randrange(400))
     lines = [a_line(chance) for _ in range(chance.randrange(6))]
     if chance.random() < 0.4:
-        names = chance.choice(NAMES)
+        names = chance.choice(all_names())
         lines = [csv_record(*names), *(csv_record(*chance.choices(GOOD, k=len(names))) for _ in range(4)), *lines[:2]]
     content = bytearray(chance.choice([b"\n", b"\r\n"]).join(lines) + chance.choice([b"", b"\n"]))
     for _ in range(chance.choice([0, 0, 1, 3, 10])):
@@ -119,7 +122,7 @@ def layouts_of(path, chance):
         assert "\n" not in str(error)
     format_ = chance.choice(FORMATS)
     if format_.framing in (LINES, CSV):
-        yield Layout(format_, format_.framing, tuple(chance.choice(NAMES)), chance.random() < 0.5)
+        yield Layout(format_, format_.framing, tuple(chance.choice(all_names())), chance.random() < 0.5)
 
 
 def require_sums(path, layout, content):
