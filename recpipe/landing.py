@@ -114,7 +114,7 @@ class Choice:
         try:
             layout = layout_of(path, chosen, self.columns)
         except UserError:
-            if other := self._other_layout(path):
+            if (other := self._other_layout(path)) and other.format.name != self.format:
                 found = other.format.name
                 raise UserError(f"expected {self.format} in {path}, found {found}; give --format {found}") from None
             raise

@@ -1,6 +1,8 @@
 """Lines as shops write them, with everything filled in that a test does not speak of, and files of such lines."""
 
+import csv
 import gzip
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,18 @@ import duckdb
 
 def seconds(day: str) -> int:
     return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
+
+
+def review_2014(**fields: Any) -> bytes:
+    line = {"reviewerID": "U1", "asin": "I1", "reviewerName": "Ann", "helpful": [2, 3], "reviewText": "Good."}
+    line |= {"overall": 5.0, "summary": "Fine", "unixReviewTime": seconds("2014-01-01"), "reviewTime": "01 1, 2014"}
+    return json.dumps({**line, **fields}).encode()
+
+
+def item_2014(**fields: Any) -> bytes:
+    line = {"asin": "I1", "title": "Mug", "price": 12.99, "imUrl": "http://x/1.jpg", "related": {"also_bought": ["I2"]}}
+    line |= {"salesRank": {"Kitchen": 7}, "categories": [["Kitchen", "Cups"]], "brand": "Oldmill"}
+    return repr({**line, "description": "Holds tea.", **fields}).encode()
 
 
 def review_2018(**fields: Any) -> bytes:
@@ -35,6 +49,13 @@ def item_2023(**fields: Any) -> bytes:
     line = {"parent_asin": "I1", "title": "Mug", "store": "Oldmill", "categories": ["Kitchen", "Cups"], "price": 12.99}
     line |= {"description": ["Holds tea."], "images": []}
     return json.dumps({**line, **fields}).encode()
+
+
+def csv_record(*fields: Any) -> bytes:
+    """Without its line end."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(fields)
+    return text.getvalue().removesuffix("\r\n").encode()
 
 
 def write_lines(path: Path, *lines: bytes, zipped: bool = False) -> Path:

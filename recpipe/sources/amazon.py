@@ -1,111 +1,39 @@
-"""Amazon reviews and items in the field names of the 2014, the 2018 and the 2023 release.
+"""The formats of Amazon's 2014, 2018 and 2023 release, and how they are told apart.
 
-Sources: https://jmcauley.ucsd.edu/data/amazon (2014), https://nijianmo.github.io/amazon (2018) and
-https://amazon-reviews-2023.github.io (2023). Dates of 2014 and 2018 are seconds of midnight, those of 2023
-milliseconds; a 2023 item is its `parent_asin`, of which `asin` is one variant.
+The CSV forms have the columns of the JSON lines, or those of the releases' files of ratings without texts.
 """
 
-import re
-from datetime import UTC, date, datetime
-from typing import Any
+from collections.abc import Callable
+from datetime import date
+from functools import partial
 
-from recpipe.sources import values
-from recpipe.sources.fields import (
-    WHOLE_STARS,
-    address,
-    epoch,
-    flag,
-    id_of,
-    listed,
-    not_before_1995_nor_after,
-    noted,
-    plain,
-    plain_list,
-    rating,
-    text,
+from recpipe.sources.amazon_records import (
+    ITEM_2014,
+    ITEM_2018,
+    ITEM_2023,
+    REVIEW_2014,
+    REVIEW_2018,
+    REVIEW_2023,
+    ItemNames,
+    ReviewNames,
+    item,
+    review,
+    time_in_seconds,
 )
-from recpipe.sources.formats import Format
-from recpipe.sources.records import Fields, Item, RejectError, Review
-
-SECOND, MILLISECOND = 1_000_000, 1_000
-"""In microseconds."""
-
-_REVIEW_TIME = re.compile(r"(\d{1,2}) (\d{1,2}), (\d{4})", re.ASCII)  # 09 1, 2016
+from recpipe.sources.formats import CSV, Format
+from recpipe.sources.literal import decode_literal
+from recpipe.sources.records import Fields, Review
 
 
-def _time_2018(fields: Fields) -> int:
-    if fields.get("unixReviewTime") in (None, ""):
-        return _midnight(fields.get("reviewTime"))
-    return epoch(fields["unixReviewTime"], SECOND)
-
-
-def _time_2023(fields: Fields) -> int:
-    return epoch(fields.get("timestamp"), MILLISECOND)
-
-
-def _midnight(review_time: Any) -> int:
-    if review_time in (None, ""):
-        raise RejectError("missing_date")
-    match = _REVIEW_TIME.fullmatch(review_time) if isinstance(review_time, str) else None
-    try:
-        month, day, year = map(int, match.groups() if match else ())
-        return int(datetime(year, month, day, tzinfo=UTC).timestamp()) * SECOND
-    except ValueError:
-        raise RejectError("bad_date") from None
-
-
-def _review_2018(fields: Fields, notes: list[str], arrived_on: date) -> Review:
-    return Review(
-        user_id=id_of(fields, "reviewerID", "user"),
-        item_id=id_of(fields, "asin", "item"),
-        reviewed_at=not_before_1995_nor_after(_time_2018(fields), arrived_on),
-        rating=rating(fields, "overall", WHOLE_STARS),
-        title=plain(fields, "summary"),
-        text=text(fields, "reviewText"),
-        vote=noted(values.count, fields, "vote", notes),
-        verified=flag(fields, "verified"),
-    )
-
-
-def _review_2023(fields: Fields, notes: list[str], arrived_on: date) -> Review:
-    return Review(
-        user_id=id_of(fields, "user_id", "user"),
-        item_id=id_of(fields, "parent_asin", "item"),
-        reviewed_at=not_before_1995_nor_after(_time_2023(fields), arrived_on),
-        rating=rating(fields, "rating", WHOLE_STARS),
-        title=plain(fields, "title"),
-        text=text(fields, "text"),
-        vote=noted(values.count, fields, "helpful_vote", notes),
-        verified=flag(fields, "verified_purchase"),
-    )
-
-
-def _item_2018(fields: Fields, notes: list[str], _: date) -> Item:
-    return Item(
-        item_id=id_of(fields, "asin", "item"),
-        title=plain(fields, "title"),
-        brand=plain(fields, "brand"),
-        categories=plain_list(fields, "category"),
-        price=noted(values.price, fields, "price", notes),
-        description="\n".join(plain_list(fields, "description")) or None,
-        image_url=address(*listed(fields, "imageURLHighRes"), *listed(fields, "imageURL")),
-    )
-
-
-def _item_2023(fields: Fields, notes: list[str], _: date) -> Item:
-    pictures = [picture for picture in listed(fields, "images") if isinstance(picture, dict)]
-    return Item(
-        item_id=id_of(fields, "parent_asin", "item"),
-        title=plain(fields, "title"),
-        brand=plain(fields, "store"),
-        categories=plain_list(fields, "categories"),
-        price=noted(values.price, fields, "price", notes),
-        description="\n".join(plain_list(fields, "description")) or None,
-        image_url=address(*(picture.get(size) for picture in pictures for size in ("hi_res", "large"))),
-    )
+def _like_review_2014(fields: Fields) -> bool:
+    return "helpful" in fields and _like_review_of_asin(fields)
 
 
 def _like_review_2018(fields: Fields) -> bool:
+    return "helpful" not in fields and _like_review_of_asin(fields)
+
+
+def _like_review_of_asin(fields: Fields) -> bool:
     return "asin" in fields and bool(fields.keys() & {"reviewerID", "overall", "unixReviewTime"})
 
 
@@ -113,17 +41,73 @@ def _like_review_2023(fields: Fields) -> bool:
     return bool(fields.keys() & {"asin", "parent_asin"} and fields.keys() & {"user_id", "rating", "timestamp"})
 
 
+def _like_item_2014(fields: Fields) -> bool:
+    """Also when it has no field of its release: as a Python literal it is none of another."""
+    return _like_item_of_asin(fields) and not fields.keys() & {"category", "imageURL", "also_buy", "main_cat"}
+
+
 def _like_item_2018(fields: Fields) -> bool:
-    return "asin" in fields and "parent_asin" not in fields and not (_like_review_2018(fields))
+    return _like_item_of_asin(fields) and not fields.keys() & {"categories", "imUrl", "related", "salesRank"}
+
+
+def _like_item_of_asin(fields: Fields) -> bool:
+    return "asin" in fields and "parent_asin" not in fields and not _like_review_of_asin(fields)
 
 
 def _like_item_2023(fields: Fields) -> bool:
     return "parent_asin" in fields and not _like_review_2023(fields)
 
 
-REVIEWS_2018 = Format("amazon-2018", "reviews", _review_2018, _like_review_2018, _time_2018)
-ITEMS_2018 = Format("amazon-2018", "items", _item_2018, _like_item_2018)
-REVIEWS_2023 = Format("amazon-2023", "reviews", _review_2023, _like_review_2023, _time_2023)
-ITEMS_2023 = Format("amazon-2023", "items", _item_2023, _like_item_2023)
+_RATINGS_ONLY = {"user": "reviewerID", "item": "asin", "rating": "overall", "timestamp": "unixReviewTime"}
+"""Columns of the files of ratings without texts; 2014 has the user first, 2018 the item."""
 
-FORMATS = (REVIEWS_2018, ITEMS_2018, REVIEWS_2023, ITEMS_2023)
+
+def _renamed(fields: Fields) -> Fields:
+    return {_RATINGS_ONLY.get(name, name): value for name, value in fields.items()}
+
+
+def _csv_review(names: ReviewNames, fields: Fields, notes: list[str], arrived_on: date) -> Review:
+    return review(names, _renamed(fields), notes, arrived_on)
+
+
+def _csv_time(fields: Fields) -> int:
+    return time_in_seconds(_renamed(fields))
+
+
+def _like_csv_2014(fields: Fields) -> bool:
+    return _like_csv_of_asin(fields) and not fields.keys() & {"verified", "vote", "style"}
+
+
+def _like_csv_2018(fields: Fields) -> bool:
+    return _like_csv_of_asin(fields) and "helpful" not in fields
+
+
+def _like_csv_of_asin(fields: Fields) -> bool:
+    names = _renamed(fields).keys()
+    return {"reviewerID", "asin", "overall"} <= names and bool(names & {"unixReviewTime", "reviewTime"})
+
+
+def _like_csv_2023(fields: Fields) -> bool:
+    return {"user_id", "parent_asin", "rating", "timestamp"} <= fields.keys()
+
+
+def _reviews(name: str, names: ReviewNames, is_like: Callable[[Fields], bool]) -> Format:
+    return Format(name, "reviews", partial(review, names), is_like, names.time)
+
+
+def _items(name: str, names: ItemNames, is_like: Callable[[Fields], bool]) -> Format:
+    return Format(name, "items", partial(item, names), is_like)
+
+
+REVIEWS_2014 = _reviews("amazon-2014", REVIEW_2014, _like_review_2014)._replace(decode=decode_literal)
+ITEMS_2014 = _items("amazon-2014", ITEM_2014, _like_item_2014)._replace(decode=decode_literal)
+REVIEWS_2018 = _reviews("amazon-2018", REVIEW_2018, _like_review_2018)
+ITEMS_2018 = _items("amazon-2018", ITEM_2018, _like_item_2018)
+REVIEWS_2023 = _reviews("amazon-2023", REVIEW_2023, _like_review_2023)
+ITEMS_2023 = _items("amazon-2023", ITEM_2023, _like_item_2023)
+CSV_2014 = Format("amazon-2014-csv", "reviews", partial(_csv_review, REVIEW_2014), _like_csv_2014, _csv_time, CSV)
+CSV_2018 = Format("amazon-2018-csv", "reviews", partial(_csv_review, REVIEW_2018), _like_csv_2018, _csv_time, CSV)
+CSV_2023 = _reviews("amazon-2023-csv", REVIEW_2023, _like_csv_2023)._replace(framing=CSV)
+
+# A bare line, such as {"asin": "A1"}, is of the first of two releases that it is like.
+FORMATS = (REVIEWS_2018, ITEMS_2018, REVIEWS_2023, ITEMS_2023, REVIEWS_2014, ITEMS_2014, CSV_2014, CSV_2018, CSV_2023)

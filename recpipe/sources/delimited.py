@@ -3,6 +3,7 @@
 import csv
 from collections import deque
 from collections.abc import Iterator, Sequence
+from enum import Enum, auto
 from pathlib import Path
 
 from recpipe.sources.lines import MAX_LINE, Part, read_parts
@@ -11,6 +12,8 @@ from recpipe.sources.records import Decode, Fields, RejectError, decode_text
 MAX_RECORD = 2**20
 """Bytes of the longest CSV record that goes over more than one line."""
 
+_QUOTED = (b'"', b'\xef\xbb\xbf"')  # starts of a line that starts with a quote, one behind a byte order mark
+
 csv.field_size_limit(MAX_LINE + 1)
 
 
@@ -18,45 +21,60 @@ def csv_parts(path: Path, delimiter: str) -> Iterator[Part]:
     """Every record of a CSV file that is not blank, byte for byte, with the number of its first line.
 
     A quoted field may hold line ends. A quote that is not closed within MAX_RECORD bytes, or before the file ends,
-    makes a record of its one line alone, so that it cannot take the records behind it along.
+    or only by one that no field can end with, makes a record of its one line alone, so that it cannot take the
+    records behind it along. Each line is looked at once or twice, whatever the file holds.
 
     Raises:
         UserError: as `read_parts`.
     """
-    between = delimiter.encode()
-    parts, held = read_parts(path, blank=True), deque[Part]()  # held: read ahead for a quote that was never closed
-    while part := held.popleft() if held else next(parts, None):
-        if part.too_long or not _ends_open(part.content, between, is_open=False):
+    between, lines = delimiter.encode(), read_parts(path, blank=True)
+    ahead, size, is_stopped = deque[Part](), 0, False  # ahead: lines in which an open quote is not closed
+    while part := ahead.popleft() if ahead else next(lines, None):
+        size = max(0, size - len(part.content))
+        is_stopped = is_stopped and bool(ahead)  # the last line ahead can be in no quote
+        if part.too_long or _quote(part.content, between, is_open=False) is not _Quote.OPEN:
             if part.too_long or part.content.strip():
                 yield part
             continue
-        lines, size, is_open = [part], len(part.content), True
-        while is_open and size <= MAX_RECORD and (more := held.popleft() if held else next(parts, None)):
-            lines.append(more)
+        is_closed = False
+        while not (is_closed or is_stopped) and size + len(part.content) <= MAX_RECORD and (more := next(lines, None)):
+            ahead.append(more)
             size += len(more.content)
-            is_open = more.too_long or _ends_open(more.content, between, is_open=True)
-        if is_open:
-            held.extendleft(reversed(lines[1:]))
-            yield part
+            quote = _Quote.BROKEN if more.too_long else _quote(more.content, between, is_open=True)
+            is_closed, is_stopped = quote is _Quote.CLOSED, quote is _Quote.BROKEN
+        if is_closed:
+            yield Part(part.number, part.content + b"".join(line.content for line in ahead), too_long=False)
+            ahead.clear()
+            size = 0
         else:
-            yield Part(part.number, b"".join(line.content for line in lines), too_long=False)
+            yield part
 
 
-def _ends_open(line: bytes, delimiter: bytes, is_open: bool) -> bool:
-    """Whether a quoted field goes on behind the line. Quotes inside a field that does not start with one are text."""
-    place = 0
-    if not is_open and not line.startswith(b'"'):
-        place = line.find(delimiter + b'"') + len(delimiter)
-        if place < len(delimiter):
-            return False
-    while True:
-        place = _closed(line, place + (not is_open))
+class _Quote(Enum):
+    OPEN = auto()  # the field goes on behind the line
+    CLOSED = auto()
+    BROKEN = auto()  # text stands behind a closing quote
+
+
+def _quote(line: bytes, delimiter: bytes, is_open: bool) -> _Quote:
+    """How a line leaves the field that it ends in. Quotes inside a field that does not start with one are text."""
+    opening, place = delimiter + b'"', 0
+    if not is_open:
+        place = line.index(b'"') + 1 if line.startswith(_QUOTED) else _behind(opening, line, 0)
+    while place >= 0:
+        place = _closed(line, place)
         if place < 0:
-            return True
-        is_open = False
-        place = line.find(delimiter + b'"', place) + len(delimiter)
-        if place < len(delimiter):
-            return False
+            return _Quote.OPEN
+        if line[place : place + 1] not in (delimiter, b"\r", b"\n", b""):
+            return _Quote.BROKEN
+        place = _behind(opening, line, place)
+    return _Quote.CLOSED
+
+
+def _behind(mark: bytes, line: bytes, place: int) -> int:
+    """The place behind the next mark, or -1."""
+    found = line.find(mark, place)
+    return found + len(mark) if found >= 0 else -1
 
 
 def _closed(line: bytes, place: int) -> int:

@@ -15,6 +15,7 @@ DAY = 86_400_000_000
 WHOLE_STARS = frozenset({1, 2, 3, 4, 5})
 HALF_STARS = frozenset(half / 2 for half in range(1, 11))
 
+_FLAGS = {"true": True, "false": False}
 _EPOCH = date(1970, 1, 1)
 _MIN_TIME = (MIN_DAY - _EPOCH).days * DAY
 
@@ -109,7 +110,10 @@ def address(*candidates: Any) -> str | None:
 
 
 def flag(fields: Fields, name: str) -> bool | None:
+    """True or False, also when written as text."""
     value = fields.get(name)
+    if isinstance(value, str):
+        return _FLAGS.get(value.strip().lower())
     return value if isinstance(value, bool) else None
 
 

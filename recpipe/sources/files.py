@@ -10,8 +10,8 @@ from typing import NamedTuple
 from recpipe.errors import UserError
 from recpipe.sources import delimited, parquet
 from recpipe.sources.formats import CSV, LINES, PARQUET, Format, Layout
-from recpipe.sources.lines import Line, Part, Span, lines_of, read_parts
-from recpipe.sources.records import RejectError, decode_text
+from recpipe.sources.lines import MAX_LINE, Line, Part, Span, lines_of, read_parts
+from recpipe.sources.records import Decode, RejectError, decode_text
 
 DETECTED_LINES = 100
 """Lines by which a file's format is told."""
@@ -55,11 +55,11 @@ def layout_of(path: Path, formats: Sequence[Format], columns: tuple[str, ...] = 
         if found is None:
             raise UserError(_expected(formats, path, "a Parquet file with other columns; name them in a mapping"))
         return Layout(found, PARQUET)
-    first = [line.content for line in islice(lines_of(read_parts(path)), DETECTED_LINES)]
+    first = _first_lines(path)
     if not first:
         return None
     if columns:
-        return _csv_layout(path, formats, columns, has_header=False)
+        return _csv_layout(path, formats, columns)
     votes: Counter[Format] = Counter()
     for format_ in formats:
         if format_.framing == LINES:
@@ -71,6 +71,16 @@ def layout_of(path: Path, formats: Sequence[Format], columns: tuple[str, ...] = 
     if format_ is None or not most or not start.startswith(format_.opening):
         raise UserError(_expected(formats, path, f"{start[:40]!r} at its start; fetch or convert it again"))
     return Layout(format_, LINES)
+
+
+def _first_lines(path: Path) -> list[bytes]:
+    found, size = [], 0
+    for line in islice(lines_of(read_parts(path)), DETECTED_LINES):
+        found.append(line.content)
+        size += len(line.content)
+        if size > MAX_LINE:  # a hundred of the longest would be more than a task may hold
+            break
+    return found
 
 
 def is_parquet(path: Path) -> bool:
@@ -94,16 +104,28 @@ def _header(first: bytes, format_: Format) -> list[tuple[str, str]]:
     return [(name.strip(), "") for name in names]
 
 
-def _csv_layout(path: Path, formats: Sequence[Format], columns: tuple[str, ...], has_header: bool) -> Layout:
+def _csv_layout(path: Path, formats: Sequence[Format], columns: tuple[str, ...]) -> Layout:
     found = _columns_like(columns, [format_ for format_ in formats if format_.framing == CSV])
     if found is None:
         raise UserError(_expected(formats, path, f"no CSV format with columns {', '.join(columns)}; name others"))
-    return _of_columns(path, found, columns, has_header)
+    layout = _of_columns(path, found, columns, has_header=False)
+    decode = layout.decoder()
+    if not any(_is_decoded(line.content, decode) for line in islice(records_of(path, layout), DETECTED_LINES)):
+        raise UserError(_expected([found], path, f"no record of {len(columns)} fields; name the columns that it has"))
+    return layout
+
+
+def _is_decoded(content: bytes, decode: Decode) -> bool:
+    try:
+        decode(content)
+    except RejectError:
+        return False
+    return True
 
 
 def _of_columns(path: Path, format_: Format, columns: tuple[str, ...], has_header: bool) -> Layout:
-    for name in format_.needs:
-        if (times := columns.count(name)) > 1:
+    for name in format_.needs or columns:
+        if name and (times := columns.count(name)) > 1:
             raise UserError(f"expected one column {name} in {path}, found {times}; rename the others")
     return Layout(format_, CSV, columns, has_header)
 

@@ -11,7 +11,7 @@ MAX_ID = 256
 """Characters of the longest id; shops' ids have some dozens."""
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-_GROUPED = re.compile(r"\d{1,3}(,\d{3})+|\d+")
+_GROUPED = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?")
 _PRICE = re.compile(r"\$?\s?(\d{1,3}(?:,\d{3})+|\d+)(\.\d{1,2})?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SCRIPT = re.compile(r"<(script|style)\b(?:.*?</\1\s*>|.*)", re.DOTALL | re.IGNORECASE)
@@ -56,11 +56,11 @@ def number(value: Any) -> int | float | None:
 
 
 def count(value: Any) -> int | None:
-    """A number from 0 on, also with commas between thousands, such as "1,234"; "1,23" is none."""
+    """A number from 0 on, also with commas between thousands, such as "1,234", or as "7.0"; "1,23" is none."""
     if isinstance(value, str):
         text = value.strip()
-        grouped = len(text) <= _MAX_NUMBER and text.isascii() and _GROUPED.fullmatch(text)
-        value = int(text.replace(",", "")) if grouped else None
+        grouped = _GROUPED.fullmatch(text) if len(text) <= _MAX_NUMBER and text.isascii() else None
+        value = int(grouped[1].replace(",", "")) if grouped else None
     found = number(value)
     return int(found) if found is not None and found == int(found) and 0 <= found <= MAX_INT else None
 

@@ -1,3 +1,4 @@
+import pickle
 from datetime import date
 
 import pytest
@@ -5,29 +6,11 @@ import pytest
 from recpipe.sources import amazon, values
 from recpipe.sources.formats import dated, parse
 from recpipe.sources.records import Item, Reject, Review, decode_json
+from tests.parsed import TODAY, notes, reason, record
 from tests.raw_lines import item_2018, item_2023, review_2018, review_2023, seconds
 
 REVIEWS_2018, REVIEWS_2023 = amazon.REVIEWS_2018, amazon.REVIEWS_2023
 ITEMS_2018, ITEMS_2023 = amazon.ITEMS_2018, amazon.ITEMS_2023
-TODAY = date(2024, 3, 1)
-
-
-def record(line, format_):
-    outcome = parse(line, format_, format_.decode, TODAY)
-    assert not isinstance(outcome, Reject), outcome
-    return outcome.record
-
-
-def notes(line, format_):
-    outcome = parse(line, format_, format_.decode, TODAY)
-    assert not isinstance(outcome, Reject), outcome
-    return outcome.notes
-
-
-def reason(line, format_):
-    outcome = parse(line, format_, format_.decode, TODAY)
-    assert isinstance(outcome, Reject), outcome
-    return outcome.reason
 
 
 def test_a17_a_review_of_2018():
@@ -246,3 +229,17 @@ def test_the_day_of_a_review_is_its_utc_day():
     for at in (None, "soon", 1400000000000, -1, 1e308, -1e308):
         assert dated(review_2018(unixReviewTime=at, reviewTime=None), REVIEWS_2018, decode_json) is None
     assert dated(b"{", REVIEWS_2018, decode_json) is None
+
+
+def test_c01_milliseconds_of_2023_are_ints_or_floats_and_what_has_no_column_is_passed_over():
+    for at in (1588687728923, 1588687728923.0, "1588687728923"):
+        line = review_2023(timestamp=at, images=[{"small_image_url": "http://x"}], videos=[], details={"a": 1})
+        assert record(line, REVIEWS_2023).reviewed_at == 1588687728923_000
+        assert notes(line, REVIEWS_2023) == []
+    line = item_2023(videos={"title": [], "url": []}, details={"Brand": "x"}, features=["a"], bought_together=None)
+    assert (record(line, ITEMS_2023), notes(line, ITEMS_2023)) == (record(item_2023(), ITEMS_2023), [])
+
+
+def test_a17_formats_can_be_sent_to_another_process():
+    for format_ in amazon.FORMATS:
+        assert pickle.loads(pickle.dumps(format_))[:2] == format_[:2]
