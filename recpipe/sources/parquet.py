@@ -21,7 +21,7 @@ def parquet_columns(path: Path) -> tuple[str, ...]:
     """
     try:
         with _connected() as connection:
-            return tuple(connection.read_parquet(str(path)).columns)
+            return tuple(connection.read_parquet(str(path), hive_partitioning=False).columns)
     except duckdb.Error as error:
         raise _unreadable(path, error) from None
 
@@ -36,7 +36,8 @@ def parquet_parts(path: Path) -> Iterator[Part]:
     try:
         with _connected() as connection:
             names = parquet_columns(path)
-            rows = connection.execute("from read_parquet(?)", [str(path)])
+            # Else the name of the day folder, arrived_on=DAY, comes as a column of its own.
+            rows = connection.execute("from read_parquet(?, hive_partitioning = false)", [str(path)])
             while some := rows.fetchmany(ROWS):
                 for row in some:
                     number += 1
