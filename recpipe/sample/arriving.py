@@ -12,7 +12,7 @@ from recpipe.sample.faults import FAULTS
 from recpipe.sample.mix import Mix
 from recpipe.sample.planted import Planted, PlantedFile
 from recpipe.sample.shop import Sample, items_of, judged, reviews_of, things_of, users_of
-from recpipe.sample.writers import JSON, LITERAL, Writer
+from recpipe.sample.writers import JSON, Writer
 
 Lines = dict[date, list[bytes]]
 """By day of arrival."""
@@ -92,7 +92,8 @@ class _Arrivals:
         first = lines[:1]
         lines += bad
         self.rng.shuffle(lines)
-        if lines and _hides_the_format(lines[0], bad, self.writer):
+        # A file that starts with such a line may be taken for another format, or for none.
+        if lines and lines[0] in bad and not (self.mix.is_usual and self.writer.shape == JSON):
             lines.remove(first[0])
             lines.insert(0, first[0])
         return [*lines, *(spoil.line(kind, self.rng.choice(arriving)) for kind in rejected if kind == "cut_off")]
@@ -110,8 +111,3 @@ class _Spoiler:
         self.before[kind] += not self.is_usual  # the usual mix has one variant of each kind
         self.file.add(kind, self.writer)
         return FAULTS[kind].spoil(self.writer.fields(record), self.writer, number, self.file.arrived_on)
-
-
-def _hides_the_format(line: bytes, bad: Sequence[bytes], writer: Writer) -> bool:
-    """Whether a file that starts with the line would be taken for another format, or for none."""
-    return not line.startswith(b"{") if writer.shape in (JSON, LITERAL) else line in bad

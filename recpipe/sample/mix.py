@@ -53,6 +53,30 @@ def _usual_bad(writer: Writer) -> tuple[str, ...]:
     return "missing_user", "bad_rating", "dated_before_1995", broken
 
 
+def shares_of(faults: Sequence[str], whole: str | None) -> Mapping[str, float] | None:
+    """Shares by kind out of texts such as missing_user=0.001; ``whole`` is "all", "none" or not said.
+
+    None when nothing is chosen: the usual mix.
+
+    Raises:
+        UserError: a text is no such thing, or none are wanted and yet some are.
+    """
+    if whole not in (None, "all", "none"):
+        raise UserError(
+            f"expected --faults all or --faults none, found {whole!r}; name single ones by --fault KIND=SHARE"
+        )
+    if whole == "none" and faults:
+        raise UserError(f"expected no --fault beside --faults none, found {faults[0]}; leave out one of them")
+    shares = {}
+    for fault in faults:
+        kind, _, share = fault.partition("=")
+        try:
+            shares[kind] = float(share)
+        except ValueError:
+            raise UserError(f"expected --fault KIND=SHARE such as missing_user=0.001, found {fault!r}") from None
+    return shares if faults or whole else None
+
+
 def mix_of(faults: Mapping[str, float] | None, writers: Sequence[Writer], sample: Sample, all_kinds: bool) -> Mix:
     """The usual mix, or ``faults`` as shares of an arrival's lines, by kind; those on top of ``all_kinds`` that fit.
 
