@@ -23,11 +23,11 @@ from recpipe.sample.writers import (
     seconds,
 )
 
-SOURCE = "sample_events"
+SOURCE = "sample-events"
 """Name of the mapping."""
 
 _COLUMNS = ("event_time", "kind", "product", "buyer", "channel")
-_UNITS = {"csv": "seconds", "jsonl": "milliseconds", "parquet": "milliseconds"}
+_UNITS = {"csv": "s", "jsonl": "ms", "parquet": "ms"}
 
 
 class Event(NamedTuple):

@@ -1,7 +1,9 @@
 """Parquet files, a record a row. Read by DuckDB, which every environment has."""
 
-from collections.abc import Iterator
+import glob
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import orjson
@@ -12,7 +14,14 @@ from recpipe.sources.lines import MAX_LINE, Part
 ROWS = 1000
 """Rows fetched at a time."""
 
+MEMORY = "512MB"
+"""That DuckDB may use; rows are streamed, so only a row group of huge values needs more, and is refused."""
+
 MAGIC = b"PAR1"
+
+_OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
+# Day folders look like Hive partitions, which would add a column arrived_on to every landed file.
+_ROWS = "from read_parquet(?, hive_partitioning = false)"
 
 
 def parquet_columns(path: Path) -> tuple[str, ...]:
@@ -21,37 +30,61 @@ def parquet_columns(path: Path) -> tuple[str, ...]:
     """
     try:
         with _connected() as connection:
-            return tuple(connection.read_parquet(str(path), hive_partitioning=False).columns)
+            return _names(connection.execute(f"{_ROWS} limit 0", [_quoted(path)]))
     except duckdb.Error as error:
         raise _unreadable(path, error) from None
 
 
 def parquet_parts(path: Path) -> Iterator[Part]:
-    """Every row as a line of JSON, numbered from 1. Times are written as ISO 8601 in UTC.
+    """Every row as a line of JSON, numbered from 1. Times are ISO 8601 in UTC; decimals are text; bytes are UTF-8.
 
     Raises:
-        UserError: the file is not whole.
+        UserError: the file is not whole, or has values that do not fit into MEMORY.
     """
     number = 0
     try:
         with _connected() as connection:
-            names = parquet_columns(path)
-            # Else the name of the day folder, arrived_on=DAY, comes as a column of its own.
-            rows = connection.execute("from read_parquet(?, hive_partitioning = false)", [str(path)])
+            rows = connection.execute(_ROWS, [_quoted(path)])
+            names = _names(rows)
             while some := rows.fetchmany(ROWS):
                 for row in some:
                     number += 1
-                    content = orjson.dumps(dict(zip(names, row, strict=True)), default=str, option=_OPTIONS)
+                    content = _json(names, row)
                     yield Part(number, content + b"\n", too_long=len(content) > MAX_LINE)
     except duckdb.Error as error:
         raise _unreadable(path, error) from None
 
 
-_OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
+def _names(rows: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    return tuple(column[0] for column in rows.description)
+
+
+def _quoted(path: Path) -> str:
+    """The path as the pattern that only it fits, since DuckDB takes paths for patterns."""
+    return glob.escape(str(path))
+
+
+def _json(names: Sequence[str], row: Sequence[Any]) -> bytes:
+    try:
+        return orjson.dumps(dict(zip(names, row, strict=True)), default=_text, option=_OPTIONS)
+    except TypeError:  # such as a time of day with an offset
+        return orjson.dumps({name: _plain(value) for name, value in zip(names, row, strict=True)}, option=_OPTIONS)
+
+
+def _plain(value: Any) -> Any:
+    try:
+        return orjson.loads(orjson.dumps(value, default=_text, option=_OPTIONS))
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _text(value: Any) -> str:
+    """Old writers mark text as bytes; bytes that are no UTF-8 become U+FFFD, which no id may hold."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _connected() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"memory_limit": "512MB", "threads": 1})
+    connection = duckdb.connect(config={"memory_limit": MEMORY, "threads": 1})
     connection.execute("set TimeZone = 'UTC'")
     return connection
 

@@ -42,7 +42,7 @@ def test_it_says_how_events_are_read_and_which_file_is_broken(sample):
     done = sample("--events", "csv", "--broken-file", "html_page", "--faults", "none")
     assert "among them no faults" in done.stdout
     assert "page.json, which no run can take in" in done.stdout.replace("\n", "")
-    assert '[sources.sample_events]\nkind = "events"\nfile = "csv"\n' in done.stdout
+    assert '[sources.sample-events]\nkind = "events"\nfile = "csv"\n' in done.stdout
 
 
 @pytest.mark.parametrize(
