@@ -201,9 +201,13 @@ CSV_2018 = Writer(
     {role: names for role, names in _ROLES_2018.items() if role != "vote"}, midnight, csv_line(_COLUMNS_2018),
 )  # fmt: skip
 REVIEWS_2014 = Writer(
-    "amazon-2014", "reviews", "reviews_Sample_5.json.gz", _review_2014, JSON, json_line, _ROLES_2014, midnight
-)
-ITEMS_2014 = Writer("amazon-2014", "items", "meta_Sample.json.gz", _item_2014, LITERAL, literal_line, _ITEM_ROLES)
+    "amazon-2014", "reviews", "reviews_Sample_5.json.gz", _review_2014, JSON, json_line, _ROLES_2014, midnight,
+    or_literal=True,
+)  # fmt: skip
+ITEMS_2014 = Writer(
+    "amazon-2014", "items", "meta_Sample.json.gz", _item_2014, LITERAL, literal_line, _ITEM_ROLES,
+    notes=("read_as_literal",),
+)  # fmt: skip
 CSV_2014 = Writer(
     "amazon-2014-csv", "reviews", "reviews.csv", _csv_2014, CSV, csv_encode(), _ROLES_2014, midnight,
     csv_line(_COLUMNS_2014),

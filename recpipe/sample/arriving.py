@@ -55,6 +55,7 @@ class _Arrivals:
             lines[day] = self._in_any_order(arriving, self._again(arriving, earlier, file), file)
             file.add("late", self.writer, late.get(day, 0))
             file.lines = len(lines[day])
+            file.notes.update(dict.fromkeys(self.writer.notes, file.lines - file.reasons.total()))
             self.planted.files += [file] if lines[day] else []
             earlier += arriving
         return lines

@@ -83,7 +83,7 @@ def _cut_off(line: Line, writer: Writer, _: int, __: date) -> bytes:
 def _mangled(line: Line, writer: Writer, number: int, arrived_on: date) -> bytes:
     if number % 2:
         return _cut(line, writer, number, arrived_on)
-    return writer.encode(line).replace(b", 'title': ", b", 'quesV ?', ", 1)
+    return writer.encode(line).removesuffix(b"}\n") + b", 'quesV ?', 'x': 1}\n"
 
 
 def _code(*_: Any) -> bytes:
@@ -96,7 +96,9 @@ def _other_fields(line: Line, writer: Writer, number: int, _: date) -> bytes:
 
 
 def _text_behind_a_quote(line: Line, writer: Writer, _: int, __: date) -> bytes:
-    content = writer.encode(line)
+    """On one line, since each line of a record that is no CSV counts by itself."""
+    on_one = {name: value.replace("\n", " ") if isinstance(value, str) else value for name, value in line.items()}
+    content = writer.encode(on_one)
     text = content.rstrip(b"\r\n")
     return text + b',"so" called' + content[len(text) :]
 
@@ -139,6 +141,14 @@ def _untyped(*roles: str) -> Callable[[Writer], bool]:
     return _has(*roles, shapes=(JSON, LITERAL, CSV, SPLIT))
 
 
+def _is_json(writer: Writer) -> bool:
+    return writer.shape == JSON and not writer.or_literal
+
+
+def _is_literal(writer: Writer) -> bool:
+    return writer.shape == LITERAL or writer.or_literal
+
+
 FAULTS = {
     "missing_user": Fault(_without("user"), _has("user"), "missing_user"),
     "missing_item": Fault(_without("item"), _has("item"), "missing_item"),
@@ -150,9 +160,9 @@ FAULTS = {
     "bad_date": Fault(_with("date", "yesterday"), _untyped("date"), "bad_date"),
     "dated_before_1995": Fault(_before_1995, _has("date"), "dated_before_1995"),
     "dated_after_arrival": Fault(_after_arrival, _has("date"), "dated_after_arrival"),
-    "not_json": Fault(_cut, _has(shapes=(JSON,)), "not_json"),
-    "not_a_literal": Fault(_mangled, _has(shapes=(LITERAL,)), "not_a_literal"),
-    "code": Fault(_code, _has(shapes=(LITERAL,)), "not_a_literal"),
+    "not_json": Fault(_cut, _is_json, "not_json"),
+    "not_a_literal": Fault(_mangled, _is_literal, "not_a_literal"),
+    "code": Fault(_code, _is_literal, "not_a_literal"),
     "not_csv": Fault(_text_behind_a_quote, _has(shapes=(CSV,)), "not_csv"),
     "wrong_number_of_fields": Fault(_other_fields, _has(shapes=(CSV, SPLIT)), "wrong_number_of_fields"),
     "not_an_object": Fault(_list, _has(shapes=(JSON, LITERAL)), "not_an_object"),

@@ -7,7 +7,7 @@ from datetime import date
 from recpipe.errors import UserError
 from recpipe.sample.faults import FAULTS
 from recpipe.sample.shop import Sample
-from recpipe.sample.writers import JSON, Writer
+from recpipe.sample.writers import Writer
 
 USUAL = {"late": 0.01, "edited": 0.006, "twice": 0.004, "bad": 0.003}
 """Shares of an arrival's reviews when nothing is chosen: a day or two late; changed since they arrived before; there
@@ -49,8 +49,8 @@ class Mix:
 
 
 def _usual_bad(writer: Writer) -> tuple[str, ...]:
-    broken = "not_json" if writer.shape == JSON else "wrong_number_of_fields"
-    return "missing_user", "bad_rating", "dated_before_1995", broken
+    broken = ("not_json", "not_a_literal", "wrong_number_of_fields")
+    return "missing_user", "bad_rating", "dated_before_1995", next(k for k in broken if FAULTS[k].fits(writer))
 
 
 def shares_of(faults: Sequence[str], whole: str | None) -> Mapping[str, float] | None:

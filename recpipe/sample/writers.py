@@ -25,6 +25,8 @@ class Writer(NamedTuple):
     roles: Mapping[str, tuple[str, ...]]  # names of the fields that hold the `user`, the `item`, the `rating`, …
     when: Callable[[datetime], Any] = datetime.isoformat  # how a date is written
     header: bytes = b""
+    or_literal: bool = False  # what is no JSON is read as a literal of Python
+    notes: tuple[str, ...] = ()  # that the reader makes on every accepted line
 
     def has(self, *roles: str) -> bool:
         return all(role in self.roles for role in roles)
