@@ -91,7 +91,7 @@ def _milliseconds_line(event: Event) -> Line:
     return _fields(event, milliseconds)
 
 
-_ROLES = roles(user="buyer", item="product", date="event_time", text="channel")
+_ROLES = roles(user="buyer", item="product", date="event_time", event_type="kind", text="channel")
 _PARQUET_ROLES = {role: names for role, names in _ROLES.items() if role != "text"}
 WRITERS = {
     "csv": Writer(

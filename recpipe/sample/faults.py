@@ -160,6 +160,8 @@ FAULTS = {
     "bad_date": Fault(_with("date", "yesterday"), _untyped("date"), "bad_date"),
     "dated_before_1995": Fault(_before_1995, _has("date"), "dated_before_1995"),
     "dated_after_arrival": Fault(_after_arrival, _has("date"), "dated_after_arrival"),
+    "missing_event_type": Fault(_without("event_type"), _has("event_type"), "missing_event_type"),
+    "bad_event_type": Fault(_with("event_type", "refund"), _has("event_type"), "bad_event_type"),
     "not_json": Fault(_cut, _is_json, "not_json"),
     "not_a_literal": Fault(_mangled, _is_literal, "not_a_literal"),
     "code": Fault(_code, _is_literal, "not_a_literal"),
@@ -174,5 +176,7 @@ FAULTS = {
     "html_title": Fault(_html, _untyped("title")),
     "unreadable_vote": Fault(_with("vote", "1,23"), _untyped("vote"), noted="vote"),
     "unreadable_price": Fault(_with("price", "$5.00 - $9.99", "from 14.99"), _untyped("price"), noted="price"),
+    "unreadable_age": Fault(_with("age", "old"), _untyped("age"), noted="unreadable_age"),
+    "unreadable_genres": Fault(_with("flag", "2"), _untyped("flag"), noted="unreadable_genres"),
 }
 """By kind, in the order in which they are planted."""

@@ -90,14 +90,15 @@ WRITERS_100K = (
         "movielens-100k", "reviews", "u.data", _rating, SPLIT, split_encode("\t"), _RATING_ROLES, seconds
     ),
     Writer(
-        "movielens-100k", "items", "u.item", _film_100k, SPLIT, split_encode("|"), {**_FILM_ROLES, "item": ("id",)}
+        "movielens-100k", "items", "u.item", _film_100k, SPLIT, split_encode("|"),
+        {**_FILM_ROLES, **roles(item="id", flag="unknown")},
     ),
-    Writer("movielens-100k", "users", "u.user", _user_100k, SPLIT, split_encode("|"), roles(user="id")),
+    Writer("movielens-100k", "users", "u.user", _user_100k, SPLIT, split_encode("|"), roles(user="id", age="age")),
 )  # fmt: skip
 WRITERS_1M = (
     Writer("movielens-1m", "reviews", "ratings.dat", _rating, SPLIT, split_encode("::"), _RATING_ROLES, seconds),
     Writer("movielens-1m", "items", "movies.dat", _film, SPLIT, split_encode("::"), _FILM_ROLES),
-    Writer("movielens-1m", "users", "users.dat", _user_1m, SPLIT, split_encode("::"), roles(user="id")),
+    Writer("movielens-1m", "users", "users.dat", _user_1m, SPLIT, split_encode("::"), roles(user="id", age="age")),
 )
 WRITERS_LATEST = (
     Writer(

@@ -21,7 +21,8 @@ from recpipe.sources.files import layout_of, records_of
 from recpipe.sources.formats import CSV, LINES, PARQUET, Format, parse
 from recpipe.sources.known import FORMATS
 from recpipe.sources.lines import read_parts
-from recpipe.sources.records import Event, Reject
+from recpipe.sources.records import Event, Reject, RejectError
+from recpipe.tables import EVENT_TYPES
 
 SMALL = Sample(users=100, items=120, days=4)
 KNOWN = {(format_.name, format_.kind) for format_ in FORMATS}
@@ -40,10 +41,14 @@ def events_format(file):
 
     def event(fields, notes, arrived_on):
         plain(fields, "channel")
+        if not (event_type := fields["kind"]):
+            raise RejectError("missing_event_type")
+        if event_type not in EVENT_TYPES:
+            raise RejectError("bad_event_type")
         return Event(
             id_of(fields, "buyer", "user"),
             id_of(fields, "product", "item"),
-            fields["kind"],
+            event_type,
             not_before_1995_nor_after(time(fields), arrived_on),
         )
 
