@@ -28,7 +28,7 @@ BROKEN = {
 }
 """Whole files that stop a run, by kind; each with its name in the folder of the last day."""
 
-_PARQUET_COLUMNS = "{event_time: 'BIGINT', kind: 'VARCHAR', product: 'VARCHAR', buyer: 'VARCHAR', channel: 'VARCHAR'}"
+_PARQUET_COLUMNS = {"event_time": "BIGINT", **dict.fromkeys(("kind", "product", "buyer", "channel"), "VARCHAR")}
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def _write_parquet(path: Path, lines: Sequence[bytes]) -> None:
     rows = path.with_suffix(".jsonl")
     rows.write_bytes(b"".join(lines))
     with duckdb.connect() as connection:
-        read = f"read_json(?, format = 'newline_delimited', columns = {_PARQUET_COLUMNS})"
-        connection.execute(f"copy (from {read}) to '{path}' (format parquet)", [str(rows)])
+        read = connection.read_json(str(rows), format="newline_delimited", columns=_PARQUET_COLUMNS)
+        read.write_parquet(str(path))
 
 
 def _put_up(path: Path, writer: Writer, landing: Path, day: date) -> None:

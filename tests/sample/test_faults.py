@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import random
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
 
@@ -13,8 +14,9 @@ from recpipe.sample import Sample, Wanted, events, write_sample
 from recpipe.sample.arriving import lines_of
 from recpipe.sample.faults import FAULTS
 from recpipe.sample.formats import WRITERS
-from recpipe.sample.mix import ARRIVAL_DAYS, USUAL, Mix
+from recpipe.sample.mix import ARRIVAL_DAYS, USUAL, Mix, mix_of
 from recpipe.sample.planted import Planted
+from recpipe.sample.shop import reviews_of, things_of
 from recpipe.sample.writing import BROKEN
 from recpipe.sources.fields import DAY, epoch, id_of, not_before_1995_nor_after, plain
 from recpipe.sources.files import layout_of, records_of
@@ -214,6 +216,29 @@ def test_events_are_counted_as_they_were_planted(tmp_path, file):
     assert {of_file.arrived_on for of_file in of_events} == set(SMALL.arrivals)
     assert sum((of_file.reasons for of_file in of_events), Counter()).total() >= 4
     assert again_and_late(found, "events") == (0, sum(of_file.faults["late"] for of_file in of_events))
+
+
+def test_no_event_is_there_twice_by_chance():
+    class Last(random.Random):
+        def randint(self, _, last):
+            return last
+
+    things = things_of(SMALL.random(), SMALL)
+    reviews, _ = reviews_of(SMALL.random(), SMALL, things, 0)
+    arriving, _ = events.events_of(Last(7), SMALL, things, reviews, 0)
+    found = [event for day in arriving.values() for event in day]
+    assert len(found) == len(set(found)) > 1000
+
+
+@pytest.mark.parametrize("format_", ["amazon-2023", "movielens-1m", "movielens-latest"])
+def test_a_file_starts_with_a_good_line_by_which_its_format_is_told(format_):
+    mix = mix_of({"missing_user": 0.1, "bad_user": 0.1, "bad_rating": 0.1}, WRITERS[format_], SMALL, all_kinds=False)
+    for seed in range(10):
+        sample = dataclasses.replace(SMALL, seed=seed)
+        clean = lines_of(sample, WRITERS[format_], Mix({}, False, SMALL.arrivals), Planted(""))["reviews"]
+        spoilt = lines_of(sample, WRITERS[format_], mix, Planted(""))["reviews"]
+        assert len(spoilt[SMALL.arrivals[0]]) > 1.2 * len(clean[SMALL.arrivals[0]])
+        assert spoilt[SMALL.arrivals[0]][0] in clean[SMALL.arrivals[0]]
 
 
 def test_events_have_the_tastes_of_the_reviews_and_leave_them_alone(tmp_path):
