@@ -29,7 +29,10 @@ from recpipe.printing import print_json, print_quality, print_rejects, print_row
 from recpipe.quality import TREND_ARRIVALS
 from recpipe.quality_report import quality_json
 from recpipe.quality_section import quality_page
-from recpipe.sample import Sample, write_sample
+from recpipe.sample import Sample, Wanted, write_sample
+from recpipe.sample.formats import WRITERS
+from recpipe.sample.mix import shares_of
+from recpipe.sample.writing import BROKEN
 from recpipe.settings import read_settings
 from recpipe.sources.known import FORMAT_NAMES, known_formats
 from recpipe.tables import PICTURES, STRANGER
@@ -125,13 +128,28 @@ def fetch_images_command(
 
 
 @app.command()
-def sample(
+def sample(  # noqa: PLR0913, PLR0917  # each is an option
     users: Annotated[int, typer.Option(min=1, help="Users of the shop.")] = 2000,
     items: Annotated[int, typer.Option(min=1, help="Items of the shop.")] = 1000,
+    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(WRITERS)}.")] = "amazon-2023",
+    events: Annotated[str | None, typer.Option(help="Also behaviour events, as csv, jsonl or parquet.")] = None,
+    fault: Annotated[list[str], typer.Option(help="KIND=SHARE of lines instead of the usual few; repeatable.")] = (),
+    faults: Annotated[str | None, typer.Option(help="all: every kind that fits the format; none: no faults.")] = None,
+    broken_file: Annotated[
+        list[str], typer.Option(help=f"A file that stops the run; repeatable. One of {', '.join(BROKEN)}.")
+    ] = (),
+    as_json: Json = False,
 ) -> None:
-    """Write a seeded sample shop into the landing folder."""
-    planted = write_sample(read_settings().landing, Sample(users=users, items=items))
+    """Write a seeded sample shop into the landing folder, and say which faults are in it."""
+    shares = shares_of(fault, faults)
+    wanted = Wanted(format_, events, shares, all_faults=faults == "all", broken=broken_file)
+    planted = write_sample(read_settings().landing, Sample(users=users, items=items), wanted)
+    if as_json:
+        print_json(planted.as_dict())
+        return
     print(planted)
+    if planted.mapping:
+        print(f"To read the events, add to {read_settings().home / 'settings.toml'}:\n{planted.mapping}", end="")
 
 
 @app.command()

@@ -118,7 +118,7 @@ def test_a10_another_header_is_refused(told, header):
 
 
 def test_a_header_that_names_a_column_twice_is_refused(told):
-    with pytest.raises(UserError, match="expected one column asin in .*, found 2"):
+    with pytest.raises(UserError, match=r"expected one column asin in .*, found 2"):
         told(b"reviewerID,asin,overall,reviewTime,asin", b"1,2,3,4,5")
 
 

@@ -49,3 +49,6 @@ OPINIONS: Mapping[int, tuple[str, str]] = {
     4: ("Very good", "Good {noun} for the money. I use it most weeks."),
     5: ("Just right", "The best {noun} I have had. Sturdy, and a pleasure to use."),
 }
+GENDERS = ("F", "M")
+OCCUPATIONS = ("librarian", "engineer", "student", "doctor", "artist", "retired", "writer", "other")
+FIRST_NAMES = ("Ada", "Ben", "Chloé", "Dev", "Ewa", "Finn", "Grace", "Hugo", "Inès", "Jo")
