@@ -19,10 +19,10 @@ export UV_NO_PROGRESS := 1
 # Once here, else every process of a night where Python may not write bytecode compiles its imports anew (3 s of a job).
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup java demo up down backfill test lint lock clean
+.PHONY: help setup java demo up down backfill test test-slow bench-ingest lint lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
 
 setup: java $(READY) ## Build the four environments under .venvs/ and fetch Delta's JARs; nothing to do the second time
 
@@ -73,6 +73,12 @@ backfill: setup ## Run the nightly DAG for FROM=2024-03-08 TO=2024-03-10 by Airf
 
 test: setup ## All tests in all environments, one summary
 	@.venvs/reader/bin/python -m pytest
+
+test-slow: setup ## Every real file through a real ingest; minutes, run by hand
+	@.venvs/reader/bin/python -m pytest tests/slow/*.py
+
+bench-ingest: setup ## Ingest of a million reviews beside DuckDB reading the same file; minutes, run by hand
+	@.venvs/spark/bin/python -m tests.benchmarks.ingest
 
 lint: setup ## Style and likely faults (ruff)
 	@.venvs/reader/bin/ruff format --check --quiet . && .venvs/reader/bin/ruff check --quiet .

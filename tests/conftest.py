@@ -22,7 +22,7 @@ ELSEWHERE = {
     "train": ("model", "evaluation"),
     "airflow": ("dags",),
 }
-BY_HAND = ("benchmarks",)
+BY_HAND = ("benchmarks", "slow")
 HERE = Path(sys.prefix).name if Path(sys.prefix).name in ELSEWHERE else "reader"
 pytest_plugins = ["tests.spark_fixtures"] if HERE == "spark" else []
 

@@ -195,7 +195,8 @@ def test_pictures_are_taken_in_beside_lines_and_add_up(lake, landing):
         ("I4.jpg", 1, "I4.jpg", 1, "not_a_picture", hashes["I4.jpg"]),
     ]
     names_and_hashes = "".join(f"{name}\0{hashes[name]}\n" for name in sorted(hashes)).encode()
-    assert seal[1:] == ("images", "images", "", "images", hashlib.sha256(names_and_hashes).hexdigest(), 5, 2, 2, 1)
+    sha256 = hashlib.sha256(names_and_hashes).hexdigest()
+    assert seal[1:] == ("images", "images", "", "images", sha256, 5, 2, 2, 1, None)
     assert result.rows_out == {"reviews": 1, "images": 2, "rejected_rows": 2, "item_index": 1, "arrivals": 2}
     assert "6 lines of 2 files = 3 accepted + 2 rejected + 1 duplicates" in result.message
 

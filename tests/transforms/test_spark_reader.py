@@ -10,11 +10,14 @@ from recpipe.intake import WRONG_UNIT
 from recpipe.landing import Choice, replay
 from recpipe.sources.files import hashed
 from recpipe.sources.lines import MAX_LINE
+from recpipe.sources.pictures import Limits
 from recpipe.sources.replay import origin_file
 from recpipe.sources.spark_reader import files_frame, read_landed
 from recpipe.tables import ITEMS, REVIEWS
 from tests.raw_lines import item_2018, item_2023, landed, review_2018, review_2023, seconds, write_lines
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY
+
+LIMITS = Limits(max_bytes=1000, max_pixels=100)
 
 
 @pytest.fixture
@@ -26,7 +29,9 @@ def read(spark, landing, table=REVIEWS, ds=WEDNESDAY):
     files = arriving_files(landing, set(), ds).files_of(table.name)
     staging = landing.with_name("staging")
     staging.mkdir(exist_ok=True)
-    return sorted(read_landed(spark, files, table, staging).collect(), key=lambda row: (row.file, row.line_number))
+    return sorted(
+        read_landed(spark, files, table, staging, LIMITS).collect(), key=lambda row: (row.file, row.line_number)
+    )
 
 
 def refusal(spark, landing):
@@ -101,7 +106,7 @@ def test_the_spans_of_a_large_file_are_read_side_by_side(spark, tmp_path, landin
     [file] = arriving_files(landing, set(), MONDAY).files
     spans = hashed(file.path, span_bytes=2**20).spans
     assert len(spans) > 1
-    frame = read_landed(spark, [file._replace(spans=spans)], REVIEWS, tmp_path)
+    frame = read_landed(spark, [file._replace(spans=spans)], REVIEWS, tmp_path, LIMITS)
     assert len(list(tmp_path.glob("*.parquet"))) == len(spans)
     found = [(row.line_number, row.user_id) for row in frame.select("line_number", "user_id").collect()]
     assert sorted(found) == [(number, f"U{number - 1}") for number in range(1, 9001)]
@@ -140,7 +145,7 @@ def test_a13_odd_text_passes_through_spark(spark, landing):
 def test_many_lines_come_in_batches_and_all_come(spark, tmp_path, landing):
     landed(landing, "reviews", "2024-01-01", "r.json", *(review_2023(user_id=f"U{n}") for n in range(25_000)))
     files = arriving_files(landing, set(), MONDAY).files
-    found = read_landed(spark, files, REVIEWS, tmp_path)
+    found = read_landed(spark, files, REVIEWS, tmp_path, LIMITS)
     assert (found.count(), found.select("user_id").distinct().count()) == (25_000, 25_000)
 
 
@@ -148,5 +153,5 @@ def test_files_are_rows_of_arrivals(spark, landing):
     path = landed(landing, "reviews", "2024-01-01", "r.json", review_2023())
     [row] = files_frame(spark, arriving_files(landing, set(), MONDAY).files).collect()
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert tuple(row) == (MONDAY, "reviews", "r.json", "amazon-2023", "r.json", sha256)
+    assert tuple(row) == (MONDAY, "reviews", "r.json", "amazon-2023", "r.json", sha256, None)
     assert files_frame(spark, []).count() == 0
