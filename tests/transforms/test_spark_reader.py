@@ -83,8 +83,8 @@ def test_a_line_of_a_cut_file_knows_its_place_in_the_dump(spark, tmp_path, landi
 
 
 def test_a07_a_file_that_is_not_whole_is_named_with_the_others_like_it(spark, landing):
-    lines = [review_2023(user_id=f"U{n * n}") for n in range(3000)]
     for name in ("a.json.gz", "b.json.gz"):
+        lines = [review_2023(user_id=f"U{n * n}", text=name) for n in range(3000)]
         path = landed(landing, "reviews", "2024-01-01", name, *lines, zipped=True)
         path.write_bytes(path.read_bytes()[:-3000])
     landed(landing, "reviews", "2024-01-02", "good.json", review_2023())
