@@ -21,7 +21,7 @@ def main(ds: date, settings: Settings) -> JobResult:
         if arriving.first > ds:
             return JobResult("; ".join([f"{ds} is sealed already, nothing to do", *not_read(arriving)]))
         with spark_session(settings) as spark:
-            return take_in(arriving, Lake(spark, settings.lake), settings.max_rejected_share)
+            return take_in(arriving, Lake(spark, settings.lake, settings.audit), settings.max_rejected_share)
 
 
 def take_in(arriving: Arriving, lake: Lake, max_rejected_share: float) -> JobResult:
