@@ -27,7 +27,7 @@ def main(ds: date, settings: Settings) -> JobResult:
     known = require_known(settings.lake, ds)
     due = without_examples(settings.lake, anchor_days(known.first_arrival, ds, settings.anchor_every_days))
     with spark_session(settings) as spark:
-        lake = Lake(spark, settings.lake)
+        lake = Lake(spark, settings.lake, settings.audit)
         written = build_features(lake, ds, settings)
         said = [f"{written[USER_FEATURES.name].rows:,} users and {written[ITEM_FEATURES.name].rows:,} items as of {ds}"]
         for anchor in due:

@@ -27,7 +27,7 @@ def main(ds: date, settings: Settings) -> JobResult:
         picture_limits = Limits(settings.images.max_bytes, settings.images.max_pixels)
         with spark_session(settings) as spark:
             limit = RejectLimit(settings.max_rejected_share, settings.reports, settings.landing)
-            lake = Lake(spark, settings.lake)
+            lake = Lake(spark, settings.lake, settings.audit)
             with lake.staging() as staging:
                 return take_in(arriving, lake, staging, limit, picture_limits)
 

@@ -33,7 +33,9 @@ def main(ds: date, settings: Settings) -> JobResult:
         raise UserError(f"expected features of {ds}, found none; run build_features for {ds} first")
     decision = champion(settings.lake, ds)
     with spark_session(settings) as spark:
-        written = write_lists(Lake(spark, settings.lake), ds, settings.k, decision and decision.model_version)
+        written = write_lists(
+            Lake(spark, settings.lake, settings.audit), ds, settings.k, decision and decision.model_version
+        )
     model = f"model {decision.model_version}" if decision else "popularity, since no model was promoted"
     return JobResult(
         message=f"{said_of_lists(settings.lake, ds, settings.k)}, by {model}",

@@ -5,13 +5,14 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from recpipe import delta
+from recpipe.audit_log import Audited, kept_audits, warnings_of, write_audits
 from recpipe.errors import UserError
 from recpipe.settings import Settings, code_hash, read_settings
 from recpipe.tables import MIN_DAY, RUNS
@@ -78,17 +79,32 @@ def run_job(job: str, main: Main, argv: list[str] | None = None) -> None:
 def _run(job: str, main: Main, ds: date, run_id: str, settings: Settings) -> None:
     started_at = datetime.now(UTC)
     attempt = {"ds": ds, "job": job, "run_id": run_id, "started_at": started_at}
+    with kept_audits() as audits:
+        try:
+            result = main(ds, settings)
+        except BaseException as error:
+            told = str(error) if isinstance(error, UserError | OSError) else traceback.format_exc(limit=-3)
+            with suppress(Exception):  # the job's own error counts, as below
+                _keep_audits(settings, attempt, audits)
+            with suppress(OSError):  # a disk that is full for the job is full for its row
+                _record(settings, attempt, "failed", JobResult(told))
+            raise
+    said = [result.message, *warnings_of(audits)]
     try:
-        result = main(ds, settings)
-    except BaseException as error:
-        told = str(error) if isinstance(error, UserError | OSError) else traceback.format_exc(limit=-3)
-        with suppress(OSError):  # a disk that is full for the job is full for its row; the job's own error counts
-            _record(settings, attempt, "failed", JobResult(told))
-        raise
+        _keep_audits(settings, attempt, audits)
+    except OSError as error:  # what was audited is committed, and the commit says that it was
+        said.append(f"the results of the audit could not be kept: {error}")
+    result = replace(result, message="; ".join(said))
     _record(settings, attempt, "success", result)
     line = {"job": job, "ds": ds.isoformat(), "run_id": run_id, "message": result.message}
     line |= {"rows_in": result.rows_in, "rows_out": result.rows_out, "versions": result.versions}
     print(json.dumps(line), flush=True)
+
+
+def _keep_audits(settings: Settings, attempt: Mapping[str, Any], audits: Sequence[Audited]) -> None:
+    folder = settings.reports / "audit" / attempt["ds"].isoformat()
+    run = f"{attempt['job']}-{attempt['run_id']}"
+    write_audits(audits, folder, run, attempt["started_at"], settings.audit.kept_runs)
 
 
 def _record(settings: Settings, attempt: Mapping[str, Any], status: str, result: JobResult) -> None:

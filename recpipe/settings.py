@@ -8,7 +8,7 @@ import hashlib
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -33,6 +33,21 @@ class SparkSettings(Section):
     java_options: Annotated[str, Field(pattern=r"^(-XX:[\w+=:-]+ ?)*$")] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     """Options of the driver's JVM. These make it start fast, which is most of a small shop's night (42 instead of 77
     seconds of CPU for 30,000 reviews); empty, they make long work faster."""
+
+
+class AuditSettings(Section):
+    freshness: Literal["warn", "stop"] = "warn"
+    """What an arrival does whose newest review or event is old: the run says so, or stops."""
+    max_age_days: Annotated[int, Field(ge=0, le=36_500)] = 7
+    """Days from the newest review or event of an arrival to the arrival, at most, for it to be fresh."""
+    fill_rates: Literal["warn", "stop"] = "warn"
+    """What an arrival does in which a column is filled less often than before: the run says so, or stops."""
+    max_fill_drop: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """How far a column's share of filled rows may lie under the mean of the arrivals before."""
+    compared_arrivals: Annotated[int, Field(ge=0, le=1000)] = 7
+    """How many arrivals before are compared with, the last ones that have rows; 0: none."""
+    kept_runs: Annotated[int, Field(ge=1, le=1_000_000)] = 300
+    """Runs whose audit results and pages are kept; older folders are removed."""
 
 
 class ModelSettings(Section):
@@ -139,6 +154,7 @@ class Settings(BaseSettings):
     schedule_until: date | None = None
     """Last day of the nightly schedule; unset: for ever. Set it for a historical lake, so that unpausing the DAG
     starts no run for today."""
+    audit: AuditSettings = AuditSettings()
     spark: SparkSettings = SparkSettings()
     model: ModelSettings = ModelSettings()
     airflow: AirflowSettings = AirflowSettings()
@@ -176,7 +192,7 @@ class Settings(BaseSettings):
     def result_hash(self) -> str:
         """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out."""
         deciding = self.model_dump_json(
-            exclude={"home", "spark", "airflow", "images", "schedule_from", "schedule_until"}
+            exclude={"home", "audit", "spark", "airflow", "images", "schedule_from", "schedule_until"}
         )
         return hashlib.sha256(f"{deciding} {self.images.deciding()}".encode()).hexdigest()[:12]
 

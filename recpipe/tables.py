@@ -36,6 +36,8 @@ class Table:
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     may_be_empty: bool = False
     prefers: str | None = None  # of lines with one key in one arrival, the one with the greatest value here is kept
+    happened_at: str | None = None  # when a row happened; the audit asks whether an arrival's newest one is fresh
+    filled: tuple[str, ...] = ()  # columns that the audit wants filled as often as in the arrivals before
 
     @property
     def day_column(self) -> str:
@@ -127,6 +129,8 @@ REVIEWS = Table(
     ranges={"rating": (0.5, 5), "vote": (0, MAX_INT)},
     may_be_empty=True,
     prefers="vote",
+    happened_at="reviewed_at",
+    filled=("text",),
 )
 
 EVENTS = Table(
@@ -144,6 +148,7 @@ EVENTS = Table(
     writer="spark",
     values={"event_type": EVENT_TYPES},
     may_be_empty=True,
+    happened_at="occurred_at",
 )
 
 ITEMS = Table(
@@ -164,6 +169,7 @@ ITEMS = Table(
     writer="spark",
     ranges={"price": (0, 1e9)},
     may_be_empty=True,
+    filled=("categories", "price", "image_url"),
 )
 
 USERS = Table(
