@@ -45,14 +45,15 @@ def is_id(value: Any) -> bool:
 
 def number(value: Any) -> int | float | None:
     """A finite number, also when written as text such as "5.0"; True and False are none."""
-    if isinstance(value, str):
-        text = value.strip()
-        if len(text) > _MAX_NUMBER or not text.isascii() or not _NUMBER.fullmatch(text):
-            return None
-        return float(text) if "." in text else int(text)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    kind = type(value)  # three numbers a line: isinstance, which True would pass besides, is half of their time
+    if kind is int:
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else None
+    text = value.strip() if kind is str else ""
+    if len(text) > _MAX_NUMBER or not text.isascii() or not _NUMBER.fullmatch(text):
         return None
-    return value if isinstance(value, int) or math.isfinite(value) else None
+    return float(text) if "." in text else int(text)
 
 
 def count(value: Any) -> int | None:

@@ -79,7 +79,7 @@ def test_a_lone_last_night_with_days_to_come_in_its_landing_gives_the_rows_of_th
         assert {day: found for day, found in forward[table].items() if day not in nightly} == late[table], table
 
 
-def test_a_night_run_again_gives_its_rows_and_leaves_other_days_files_alone(nights):
+def test_c10_a_night_run_again_gives_its_rows_and_leaves_other_days_files_alone(nights):
     before, files = nights.forward.digests([BUSY_DAY]), nights.forward.files(EMPTY_DAY)
     assert len(files) > 5
     results = nights.forward.night(BUSY_DAY)

@@ -34,7 +34,7 @@ def test_one_item_more_than_a_history_is_kept_since_the_last_is_a_target(spark):
     assert (row.items, row.length) == ([1, 2, 3], 3)
 
 
-def test_nothing_after_until_is_in_a_row(spark):
+def test_c05_nothing_after_until_is_in_a_row_of_any_user(spark):
     rows = [seen("U1", "a", MONDAY), seen("U1", "b", WEDNESDAY), seen("U2", "c", WEDNESDAY)]
     found = examples(spark, *rows, untils=[TUESDAY, WEDNESDAY])
     assert [(row.until, row.items) for row in found if row.until == TUESDAY] == [(TUESDAY, [-1, -1, 0])]
