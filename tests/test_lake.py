@@ -12,11 +12,13 @@ from pyspark.sql import functions as F
 
 from recpipe import delta
 from recpipe import lake as lake_module
+from recpipe.audit_log import kept_audits
 from recpipe.errors import UserError
 from recpipe.lake import Lake, conform, readable_errors
-from recpipe.tables import EVALUATION_EXAMPLES, REVIEWS, TRAINING_EXAMPLES, USER_FEATURES
+from recpipe.settings import AuditSettings
+from recpipe.tables import ARRIVALS, EVALUATION_EXAMPLES, REVIEWS, TRAINING_EXAMPLES, USER_FEATURES
 from tests.frames import frame
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, review
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, review
 
 DAYS = (MONDAY, TUESDAY, WEDNESDAY)
 
@@ -76,6 +78,23 @@ def test_a_failed_audit_leaves_the_version_as_it_was(lake):
     with pytest.raises(UserError, match="column=arrived_on, min_value=2024-01-01, max_value=2024-01-01"):
         lake.overwrite_partition(REVIEWS, reviews(lake, on(TUESDAY)), MONDAY)
     assert (version(lake), users(lake)) == before
+
+
+def test_a_warning_is_kept_and_stops_no_write_unless_the_settings_say_so(lake):
+    delta.replace(lake.root, REVIEWS, [review(f"U{n}", "a", text="x") for n in range(9)])
+    delta.replace(lake.root, ARRIVALS, [arrival()])
+    bare = reviews(lake, on(TUESDAY))
+    with kept_audits() as audits:
+        assert lake.overwrite_partition(REVIEWS, bare, TUESDAY).rows == 1
+    [audited] = audits
+    assert audited.warnings == (
+        "text is filled less often than in the arrivals before (2024-01-02: 0.0%, expected at least 90.0%)",
+    )
+    before = version(lake)
+    strict = Lake(lake.spark, lake.root, AuditSettings(fill_rates="stop"))
+    with kept_audits() as audits, pytest.raises(UserError, match="nothing was written: text is filled less often"):
+        strict.overwrite_partition(REVIEWS, bare, TUESDAY)
+    assert (len(audits), version(lake)) == (1, before)
 
 
 def kept(lake):
