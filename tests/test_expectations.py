@@ -1,5 +1,6 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -92,7 +93,9 @@ def test_nullable_columns_may_be_null_but_not_nan(spark):
     item = {"ds": MONDAY, "item_id": "a", "item_index": 0, "title": None, "review_count": 0, "review_count_30d": 0}
     good = frame(spark, ITEM_FEATURES, {**item, "rating_mean": None})
     assert not audit(ITEM_FEATURES, good, 1, MONDAY, MONDAY).faults
-    assert "column=rating_mean" in failure(ITEM_FEATURES, good.withColumn("rating_mean", F.lit(float("nan"))))
+    spoiled = good.withColumn("rating_mean", F.lit(float("nan")))
+    assert "column=rating_mean" in failure(ITEM_FEATURES, spoiled)
+    assert "column=rating_mean" in failure(replace(ITEM_FEATURES, ranges={}), spoiled)
 
 
 def test_g10_an_expectation_that_cannot_be_evaluated_fails_the_audit(spark):

@@ -108,3 +108,10 @@ def test_a_job_needs_only_its_own_environment(module):
 
 def test_the_command_line_needs_no_engine():
     assert reached(Path("recpipe/cli.py")) == set()
+
+
+def test_great_expectations_is_imported_only_when_an_audit_starts():
+    users = [path for path in MODULES if "recpipe.audit" in imports(path)]
+    assert users == [Path("recpipe/lake.py")]
+    at_the_top = ast.parse((CHECKOUT / users[0]).read_text()).body
+    assert not any(isinstance(node, ast.ImportFrom) and node.module == "recpipe.audit" for node in at_the_top)
