@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from recpipe.sample import Sample, write_sample
-from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, Shop
+from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, FIRST, Shop
+from tests.pictures import png
+from tests.raw_lines import landed
 
 SMALL = (
     ("RECPIPE_MODEL__EPOCHS", "25"),
@@ -17,6 +19,14 @@ SMALL = (
     ("RECPIPE_MODEL__EMBEDDING_SIZE", "32"),
 )
 """Of 500 users a larger batch would make too few steps to learn from."""
+
+ORDERS = """
+[sources.orders]
+user_id = "buyer"
+item_id = "sku"
+event_type = "purchase"
+occurred_at = "paid_at"
+"""
 
 
 @dataclass(frozen=True)
@@ -37,11 +47,13 @@ def nights(tmp_path_factory) -> Nights:
     forward = Shop(tmp_path_factory.mktemp("forward"), SMALL)
     late = Shop(tmp_path_factory.mktemp("late"), SMALL)
     write_sample(forward.home / "landing", Sample(users=500, items=150, last_day=EMPTY_DAY))
+    add_other_kinds(forward.home / "landing")
     for kind in ("reviews", "items"):
         shutil.rmtree(forward.home / "landing" / kind / f"arrived_on={EMPTY_DAY}", ignore_errors=True)
     shutil.copytree(forward.home / "landing", late.home / "landing")
     add_days_to_come(late.home / "landing")
     for shop in (forward, late):
+        (shop.home / "settings.toml").write_text(ORDERS)
         shop.recpipe("init")
     running = late.start("run", "night", "--ds", str(EMPTY_DAY))
     results = {day: forward.night(day) for day in (BUSY_DAY, EMPTY_DAY)}
@@ -49,6 +61,15 @@ def nights(tmp_path_factory) -> Nights:
     assert running.returncode == 0, complained[-6000:]
     lines = [json.loads(line) for line in printed.splitlines() if line[:1] == "{"]
     return Nights(forward, late, results, {line["job"]: line for line in lines})
+
+
+def add_other_kinds(landing: Path) -> None:
+    """An order, a user and a picture in the first arrival, so that no table is empty."""
+    landed(landing, "events", str(FIRST), "orders.csv", b"buyer,sku,paid_at", b"U00001,GIFT,1709287200")
+    landed(landing, "users", str(FIRST), "u.user", b"1|24|M|technician|85711")
+    picture = landing / "images" / f"arrived_on={FIRST}" / "GIFT.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(png())
 
 
 def add_days_to_come(landing: Path) -> None:
