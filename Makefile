@@ -9,7 +9,7 @@ PYTHON ?= python3.11
 UV := .venvs/uv/bin/uv
 UV_VERSION := 0.13.9
 ENVIRONMENTS := reader spark train airflow
-READY := $(ENVIRONMENTS:%=.venvs/%/.ready) .venvs/spark/jars/.ready
+READY := $(ENVIRONMENTS:%=.venvs/%/.ready) .venvs/spark/jars/.ready .venvs/spark/.archived
 RECPIPE := .venvs/reader/bin/recpipe
 COMPILE := $(UV) pip compile pyproject.toml --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate
@@ -58,6 +58,12 @@ $(UV):
 	  || { echo "setup: could not fetch Delta's JARs from Maven Central; see .venvs/spark/ivy.log" >&2; exit 2; }
 	@cd .venvs/spark/jars && $$(command -v sha256sum || echo shasum -a 256) --check --quiet ../../../docker/locks/jars.sha256
 	@rm -rf .venvs/spark/ivy && touch $@
+
+.venvs/spark/.archived: .venvs/spark/.ready .venvs/spark/jars/.ready
+	@echo "setup: Spark's classes"
+	@.venvs/spark/bin/python -m recpipe.class_archive > .venvs/spark/archive.log 2>&1 \
+	  || echo "setup: no class archive, so Spark starts some seconds later; see .venvs/spark/archive.log" >&2
+	@touch $@
 
 demo: setup ## A sample shop, three nights by Airflow, recommendations on the screen
 	@$(RECPIPE) demo

@@ -101,5 +101,4 @@ def job_variables(environment: str, variables: Mapping[str, str] = os.environ) -
         python = str(folder / "bin" / "python")
         ours |= {"PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": python}
         ours |= {"SPARK_HOME": str(next(folder.glob("lib/python3.*/site-packages/pyspark"), folder))}
-        ours |= {"SPARK_CONF_DIR": variables.get("SPARK_CONF_DIR", str(CHECKOUT / "docker" / "spark"))}
     return {**variables, **ours}

@@ -2,7 +2,7 @@
 
 The environments cannot share a process (see pyproject.toml), so for each of the others a second pytest runs there and
 hands its reports over, pickle-free, by pytest's own serialisation. In another environment's Python, plain `pytest` runs
-only the tests that belong there.
+only the tests that belong there. The end-to-end tests run beside, since they mostly wait for other processes.
 """
 
 import json
@@ -23,6 +23,7 @@ ELSEWHERE = {
     "airflow": ("dags",),
 }
 BY_HAND = ("benchmarks", "slow")
+BESIDE = "end_to_end"
 HERE = Path(sys.prefix).name if Path(sys.prefix).name in ELSEWHERE else "reader"
 pytest_plugins = ["tests.spark_fixtures"] if HERE == "spark" else []
 
@@ -36,10 +37,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--reports-to", help="File that gets each test report as a line of JSON.")
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
+def is_the_whole_run(config: pytest.Config) -> bool:
+    return HERE == "reader" and config.args_source is not config.ArgsSource.ARGS
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if collection_path == TESTS or not collection_path.is_relative_to(TESTS):
         return None
-    if collection_path.relative_to(TESTS).parts[0] in BY_HAND:
+    top = collection_path.relative_to(TESTS).parts[0]
+    if top in BY_HAND or (top == BESIDE and is_the_whole_run(config)):
         return True
     if collection_path.suffix == ".py" or any(collection_path.name in tops for tops in ELSEWHERE.values()):
         return True if environment_of(collection_path) != HERE else None
@@ -49,40 +55,42 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     config = session.config
-    if HERE != "reader" or config.args_source is config.ArgsSource.ARGS or config.option.collectonly:
+    if not is_the_whole_run(config) or config.option.collectonly:
         return (yield)
-    with ThreadPoolExecutor(max_workers=1) as one_at_a_time:  # beside the tests here, which mostly wait for a JVM
-        runs = {name: one_at_a_time.submit(run_there, name, config.rootpath) for name in ELSEWHERE}
+    with ThreadPoolExecutor(max_workers=2) as two_at_a_time:  # the longest first, the environments after one another
+        runs = {name: two_at_a_time.submit(run_there, name, config.rootpath) for name in (BESIDE, *ELSEWHERE)}
         try:
             result = yield
         except BaseException:
-            one_at_a_time.shutdown(cancel_futures=True)
+            two_at_a_time.shutdown(cancel_futures=True)
             raise
-        for environment, run in runs.items():
-            config.get_terminal_writer().write(f"\nenvironment {environment}: ", flush=True)
-            for report in reports_of(environment, run.result(), config):
+        for part, run in runs.items():
+            done = run.result()
+            config.get_terminal_writer().write(f"\n{part}: ", flush=True)
+            for report in reports_of(part, done, config):
                 config.hook.pytest_runtest_logreport(report=report)
     return result
 
 
-def reports_file(environment: str, root: Path) -> Path:
-    return root / ".pytest_cache" / f"reports-{environment}.jsonl"
+def reports_file(part: str, root: Path) -> Path:
+    return root / ".pytest_cache" / f"reports-{part}.jsonl"
 
 
-def run_there(environment: str, root: Path) -> subprocess.CompletedProcess:
-    file = reports_file(environment, root)
+def run_there(part: str, root: Path) -> subprocess.CompletedProcess:
+    """Run the tests of an environment, or those beside, and wait for them."""
+    file = reports_file(part, root)
     file.parent.mkdir(exist_ok=True)
     file.unlink(missing_ok=True)
-    command = [str(environment_python(environment)), "-m", "pytest", "-p", "no:cacheprovider", f"--reports-to={file}"]
+    environment, named = ("reader", [str(TESTS / BESIDE)]) if part == BESIDE else (part, [])
+    command = [str(environment_python(environment)), "-m", "pytest", "-p", "no:cacheprovider", *named]
+    command.append(f"--reports-to={file}")
     variables = job_variables(environment)
     return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, check=False)
 
 
-def reports_of(
-    environment: str, done: subprocess.CompletedProcess, config: pytest.Config
-) -> Iterator[pytest.TestReport]:
-    """Reports of the tests that ran in ``environment``; a failed one that speaks for the whole if none came."""
-    file = reports_file(environment, config.rootpath)
+def reports_of(part: str, done: subprocess.CompletedProcess, config: pytest.Config) -> Iterator[pytest.TestReport]:
+    """Reports of the tests that ran there; a failed one that speaks for the whole if none came."""
+    file = reports_file(part, config.rootpath)
     lines = file.read_text().splitlines() if file.exists() else []
     for line in lines:
         report = config.hook.pytest_report_from_serializable(config=config, data=json.loads(line))
@@ -91,8 +99,8 @@ def reports_of(
         yield report
     if done.returncode not in (0, 1) or not lines:
         yield pytest.TestReport(
-            nodeid=f"tests[{environment}]",
-            location=("tests", None, f"pytest in environment {environment}"),
+            nodeid=f"tests[{part}]",
+            location=("tests", None, f"pytest of {part}"),
             keywords={},
             outcome="failed",
             longrepr=f"exit code {done.returncode}\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}",
