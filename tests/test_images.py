@@ -143,7 +143,7 @@ def test_pictures_that_show_up_in_a_sealed_day_are_not_read(tmp_path):
     put(tmp_path, MONDAY, I1=png(), I2=png())
     late = put(tmp_path, TUESDAY, I1=png(), I2=png(), I3=png())
     put(tmp_path, WEDNESDAY, I1=png())
-    sealed = {SealedFile(MONDAY, "images", "images", 2), SealedFile(TUESDAY, "images", "images", 2)}
+    sealed = {SealedFile(day, "images", "images", pictures=2) for day in (MONDAY, TUESDAY)}
     arriving = arriving_files(tmp_path, sealed, WEDNESDAY)
     assert (arriving.not_read, [file.arrived_on for file in arriving.files]) == ([late], [WEDNESDAY])
 
@@ -152,6 +152,6 @@ def test_a_seal_tells_how_many_pictures_it_stands_for(tmp_path):
     delta.create_tables(tmp_path)
     delta.append(tmp_path, ARRIVALS, [arrival(), arrival(kind="images", file="images", lines_read=3)])
     assert sealed_files(tmp_path) == {
-        SealedFile(MONDAY, "reviews", "a.json"),
-        SealedFile(MONDAY, "images", "images", 3),
+        SealedFile(MONDAY, "reviews", "a.json", "0"),
+        SealedFile(MONDAY, "images", "images", "0", pictures=3),
     }
