@@ -190,16 +190,19 @@ def test_a_commit_waits_for_the_lock_that_delta_rs_holds(lake, tmp_path, monkeyp
     lake.overwrite_partition(REVIEWS, reviews(lake), MONDAY)  # the first commit of a session takes long by itself
     arrange = lake_module._sorted_into_files
 
-    def arranged(*arguments):  # the last step before the commit
+    def arranged(*arguments, **named):  # the last step before the commit
         asked.touch()
-        return arrange(*arguments)
+        return arrange(*arguments, **named)
 
     monkeypatch.setattr(lake_module, "_sorted_into_files", arranged)
     with subprocess.Popen([sys.executable, "-c", code, *map(str, (lake.root, held, asked, gone))]) as holder:
-        while not held.exists():
-            assert holder.poll() is None
-            time.sleep(0.05)
-        written = lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
+        try:
+            while not held.exists():
+                assert holder.poll() is None
+                time.sleep(0.05)
+            written = lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
+        finally:
+            asked.touch()  # else a fault above would wait for the holder for ever
     commit = Path(delta.table_uri(lake.root, REVIEWS)) / "_delta_log" / f"{written.version:020}.json"
     assert commit.stat().st_mtime > gone.stat().st_mtime
 
