@@ -39,6 +39,8 @@ def take_in(arriving: Arriving, lake: Lake, staging: Path, limit: RejectLimit, p
         table: read_landed(lake.spark, arriving.files_of(table.name), table, staging, picture_limits) for table in kinds
     }
     twice = {table: duplicates(frame, table).persist() for table, frame in read.items()}
+    for places in twice.values():
+        places.count()  # now, so that Spark knows how few they are and moves them to the lines, not the lines to them
     lines = {table: mark_duplicates(frame, twice[table]) for table, frame in read.items()}
     counted = outcomes(lake.spark, list(lines.values())).persist()
     intake = Intake.of(arriving, counted.collect())

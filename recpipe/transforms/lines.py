@@ -17,13 +17,14 @@ def duplicates(lines: DataFrame, table: Table) -> DataFrame:
     rows are told apart by file and line, so that counts by file are the same in every run. Rejected lines are no
     duplicates.
     """
-    accepted = lines.filter(F.col("reason").isNull())
-    # Most keys are there once. Only rows of the others are sorted, since their texts are most of the data.
-    repeated = accepted.groupBy(*table.key).count().filter("count > 1").drop("count")
+    accepted = lines.filter(F.col("reason").isNull()).withColumn("_key", F.xxhash64(*table.key))
+    # Most keys are there once. Only rows of the others are compared, since their texts are most of the data; which these
+    # are is told by a hash, and keys whose hashes collide are only looked at in vain.
+    repeated = accepted.groupBy("_key").count().filter("count > 1").select("_key")
     row_hash = F.sha2(F.to_json(F.struct(*table.column_names)), 256)
     preferred = [F.desc_nulls_last(table.prefers)] if table.prefers else []
     order = Window.partitionBy(*table.key).orderBy(*preferred, row_hash, "file", "line_number")
-    ranked = accepted.join(repeated, list(table.key), "left_semi").withColumn("_rank", F.row_number().over(order))
+    ranked = accepted.join(repeated, "_key", "left_semi").withColumn("_rank", F.row_number().over(order))
     return ranked.filter("_rank > 1").select(*_PLACE)
 
 
