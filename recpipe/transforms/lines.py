@@ -18,8 +18,8 @@ def duplicates(lines: DataFrame, table: Table) -> DataFrame:
     duplicates.
     """
     accepted = lines.filter(F.col("reason").isNull()).withColumn("_key", F.xxhash64(*table.key))
-    # Most keys are there once. Only rows of the others are compared, since their texts are most of the data; which these
-    # are is told by a hash, and keys whose hashes collide are only looked at in vain.
+    # Most keys are there once. Only rows of the others are compared, since their texts are most of the data; which they
+    # are, a hash tells, and keys whose hashes collide are only looked at in vain.
     repeated = accepted.groupBy("_key").count().filter("count > 1").select("_key")
     row_hash = F.sha2(F.to_json(F.struct(*table.column_names)), 256)
     preferred = [F.desc_nulls_last(table.prefers)] if table.prefers else []
