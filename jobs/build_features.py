@@ -8,6 +8,7 @@ from recpipe.lake import Lake, Written, spark_session
 from recpipe.settings import Settings
 from recpipe.tables import (
     EVALUATION_EXAMPLES,
+    EVENTS,
     ITEM_FEATURES,
     ITEM_INDEX,
     ITEMS,
@@ -15,9 +16,8 @@ from recpipe.tables import (
     TRAINING_EXAMPLES,
     USER_FEATURES,
 )
-from recpipe.transforms.as_of import as_of, latest_items, latest_reviews
 from recpipe.transforms.evaluation_examples import evaluation_examples
-from recpipe.transforms.interactions import interactions, interactions_a_day
+from recpipe.transforms.interactions import interactions, meetings, meetings_a_day
 from recpipe.transforms.item_features import item_features
 from recpipe.transforms.training_examples import training_examples
 from recpipe.transforms.user_features import user_features
@@ -45,18 +45,20 @@ def main(ds: date, settings: Settings) -> JobResult:
 
 
 def build_features(lake: Lake, ds: date, settings: Settings) -> dict[str, Written]:
-    reviews, index = latest_reviews(lake.read(REVIEWS), ds), as_of(lake.read(ITEM_INDEX), ds)
-    users = user_features(reviews, index, ds, settings.history_length, settings.seed)
-    items = item_features(reviews, latest_items(lake.read(ITEMS), ds), index, ds)
+    reviews, index = lake.known(REVIEWS, ds), lake.known(ITEM_INDEX, ds)
+    happened = interactions(reviews, lake.known(EVENTS, ds))
+    met = meetings(happened, index, settings.target_events, settings.seed)
+    users = user_features(reviews, met, ds, settings.history_length)
+    items = item_features(reviews, lake.known(ITEMS, ds), index, ds)
     frames = ((USER_FEATURES, users), (ITEM_FEATURES, items))
     return {table.name: lake.overwrite_partition(table, frame, ds) for table, frame in frames}
 
 
 def build_examples(lake: Lake, anchor: date, settings: Settings) -> dict[str, Written]:
-    reviews, index = latest_reviews(lake.read(REVIEWS), anchor), as_of(lake.read(ITEM_INDEX), anchor)
-    known = interactions(reviews, index, settings.seed).persist()
+    happened = interactions(lake.known(REVIEWS, anchor), lake.known(EVENTS, anchor))
+    known = meetings(happened, lake.known(ITEM_INDEX, anchor), settings.target_events, settings.seed).persist()
     # Without a cut all is history: no example is left to judge on.
-    cut = cut_day(interactions_a_day(known), settings.validation_share) or anchor
+    cut = cut_day(meetings_a_day(known), settings.validation_share) or anchor
     judged = evaluation_examples(known, anchor, cut, settings.history_length)
     learned = training_examples(known, anchor, sorted({cut, anchor}), settings.history_length, settings.seed)
     # Training examples come last: an anchor that has some is done.

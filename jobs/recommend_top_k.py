@@ -3,8 +3,6 @@
 from datetime import date
 from pathlib import Path
 
-from pyspark.sql import functions as F
-
 from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.job import JobResult, run_job
@@ -20,7 +18,6 @@ from recpipe.tables import (
     USER_EMBEDDINGS,
     USER_FEATURES,
 )
-from recpipe.transforms.as_of import as_of, latest_reviews
 from recpipe.transforms.recommendations import recommendations, visitors
 from recpipe.transforms.top_k import Catalogue
 
@@ -46,14 +43,14 @@ def main(ds: date, settings: Settings) -> JobResult:
 
 
 def write_lists(lake: Lake, ds: date, k: int, model_version: str | None) -> Written:
-    users, items, user_vectors, item_vectors = (lake.read(table).filter(F.col("ds") == F.lit(ds)) for table in READ)
+    users, items, user_vectors, item_vectors = (lake.of_day(table, ds) for table in READ)
     catalogue = Catalogue.of(items.toArrow(), item_vectors.toArrow())
     if catalogue.model_version != model_version:
         raise UserError(
             f"expected the item vectors of {ds} to be of {model_version or 'no model'}, the newest promoted, "
             f"found {catalogue.model_version or 'none'}; run embed for {ds}"
         )
-    reviews, index = latest_reviews(lake.read(REVIEWS), ds), as_of(lake.read(ITEM_INDEX), ds)
+    reviews, index = lake.known(REVIEWS, ds), lake.known(ITEM_INDEX, ds)
     lists = recommendations(visitors(users, reviews, index, user_vectors), catalogue, ds, k)
     return lake.overwrite_partition(RECOMMENDATIONS, lists, ds)
 

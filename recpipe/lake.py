@@ -25,6 +25,7 @@ from delta.exceptions import (
 from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from recpipe import delta
 from recpipe.arrival_figures import sealed_figures
@@ -34,6 +35,7 @@ from recpipe.java import find_java
 from recpipe.settings import AuditSettings, Settings, code_hash
 from recpipe.spark_conf import spark_conf
 from recpipe.tables import Table
+from recpipe.transforms.as_of import as_of
 
 ROWS_PER_FILE = 500_000
 COMMIT_ATTEMPTS = 4
@@ -134,6 +136,14 @@ class Lake:
             if "DELTA_" not in str(error) and "PATH_NOT_FOUND" not in str(error):
                 raise
             raise UserError(f"expected table {table.name} at {self.root}, found none; run `recpipe init`") from None
+
+    def known(self, table: Table, ds: date) -> DataFrame:
+        """What had arrived by the end of ``ds``, each key as its newest arrival tells it; see `as_of`."""
+        return as_of(self.read(table), table, ds)
+
+    def of_day(self, table: Table, ds: date) -> DataFrame:
+        """The rows of ``ds``."""
+        return self.read(table).filter(F.col(table.day_column) == F.lit(ds))
 
     @contextmanager
     def staging(self) -> Iterator[Path]:

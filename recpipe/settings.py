@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from recpipe.errors import UserError
 from recpipe.source_settings import Section, Source
 from recpipe.sources.known import FORMAT_NAMES
+from recpipe.tables import INTERACTION_TYPES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -143,6 +144,9 @@ class Settings(BaseSettings):
     """Most recent items of a user that the model sees."""
     anchor_every_days: Annotated[int, Field(ge=1, le=365)] = 7
     """Days from one training (anchor day) to the next."""
+    target_events: Annotated[tuple[Literal[INTERACTION_TYPES], ...], Field(min_length=1)] = ("purchase", "review")
+    """What a recommendation aims at, as JSON: an item with one of these event types is the user's and is not
+    recommended again. Event types: view, cart, purchase, review."""
     validation_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     """Share of an anchor's latest interactions, at least, that lie after the cut in time and judge the candidate."""
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.01

@@ -67,6 +67,10 @@ VERSIONED = ("items", "users")
 """Kinds whose newest arrival says how things are now; those of the others add to what happened."""
 
 EVENT_TYPES = ("view", "cart", "purchase")
+INTERACTION_TYPES = (*EVENT_TYPES, "review")
+TYPE_CODES = {name: code for code, name in enumerate(INTERACTION_TYPES, start=1)}
+"""Interaction types as the numbers that histories hold; 0 is padding. New types are added at the end."""
+
 SOURCES = ("two_tower", "popular")
 VERDICTS = ("promoted", "rejected", "skipped", "failed")
 STRANGER = ""

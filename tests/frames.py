@@ -4,7 +4,9 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from recpipe.tables import Table
+from recpipe.settings import Settings
+from recpipe.tables import EVENTS, REVIEWS, Table
+from recpipe.transforms.interactions import interactions, meetings
 
 
 def frame(spark: SparkSession, table: Table, *rows: dict[str, Any]) -> DataFrame:
@@ -17,3 +19,15 @@ def numbered(spark: SparkSession, *item_ids: str) -> DataFrame:
     return spark.createDataFrame(
         [(item_id, number) for number, item_id in enumerate(item_ids)], "item_id string, item_index int"
     )
+
+
+def happened(spark: SparkSession, *rows: dict[str, Any]) -> DataFrame:
+    """Interactions of rows of reviews and events."""
+    of = {table: [row for row in rows if table.happened_at in row] for table in (REVIEWS, EVENTS)}
+    return interactions(*(frame(spark, table, *its) for table, its in of.items()))
+
+
+def met(spark: SparkSession, *rows: dict[str, Any], items: str = "abcdefgh", seed: int = 7) -> DataFrame:
+    """Meetings of rows of reviews and events, with the items numbered as they are named."""
+    targets = Settings.model_fields["target_events"].default
+    return meetings(happened(spark, *rows), numbered(spark, *items), targets, seed)

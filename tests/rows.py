@@ -12,6 +12,11 @@ def review(user_id: str, item_id: str, **values: Any) -> dict[str, Any]:
     return {**row, "title": None, "text": None, "vote": None, "verified": None, **values}
 
 
+def event(user_id: str, item_id: str, **values: Any) -> dict[str, Any]:
+    row = {"arrived_on": MONDAY, "user_id": user_id, "item_id": item_id, "event_type": "purchase"}
+    return {**row, "occurred_at": datetime(2024, 1, 1, 12, tzinfo=UTC), **values}
+
+
 def item(item_id: str, title: str | None, **values: Any) -> dict[str, Any]:
     row = {"arrived_on": MONDAY, "item_id": item_id, "title": title, "brand": None, "categories": []}
     return {**row, "price": None, "description": None, "image_url": None, **values}

@@ -1,28 +1,19 @@
-"""What a day may see: rows that had arrived by its end."""
+"""What a day may see: rows that had arrived by its end, each key as its newest arrival tells it."""
 
 from datetime import date
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-
-def as_of(frame: DataFrame, ds: date) -> DataFrame:
-    """The rows that had arrived by the end of ``ds``."""
-    arrival = "first_arrived_on" if "first_arrived_on" in frame.columns else "arrived_on"
-    return frame.filter(F.col(arrival) <= F.lit(ds))
+from recpipe.tables import Table
 
 
-def latest_reviews(reviews: DataFrame, ds: date) -> DataFrame:
-    """Each review as its newest arrival up to ``ds`` tells it; a review is a (user_id, item_id, reviewed_at)."""
-    return _newest(as_of(reviews, ds), "user_id", "item_id", "reviewed_at")
-
-
-def latest_items(items: DataFrame, ds: date) -> DataFrame:
-    """Each item's metadata as its newest arrival up to ``ds`` tells it."""
-    return _newest(as_of(items, ds), "item_id")
-
-
-def _newest(frame: DataFrame, *key: str) -> DataFrame:
-    newest_first = Window.partitionBy(*key).orderBy(F.desc("arrived_on"))
-    ranked = frame.withColumn("_age", F.row_number().over(newest_first))
-    return ranked.filter(F.col("_age") == 1).drop("_age")
+def as_of(frame: DataFrame, table: Table, ds: date) -> DataFrame:
+    """The rows that had arrived by the end of ``ds``; of rows with one key, that of the newest arrival."""
+    arrival = table.day_column
+    arrived = frame.filter(F.col(arrival) <= F.lit(ds))
+    key = [name for name in table.key if name != arrival]
+    if arrival not in table.key:  # then a key arrives once
+        return arrived
+    newest_first = Window.partitionBy(*key).orderBy(F.desc(arrival))
+    return arrived.withColumn("_age", F.row_number().over(newest_first)).filter("_age = 1").drop("_age")

@@ -9,14 +9,13 @@ from recpipe.transforms.interactions import in_order, last, padded
 from recpipe.transforms.training_examples import PADDING_DAY, PADDING_ITEM
 
 
-def evaluation_examples(interactions: DataFrame, ds: date, cut: date, history_length: int) -> DataFrame:
+def evaluation_examples(meetings: DataFrame, ds: date, cut: date, history_length: int) -> DataFrame:
     """A row for each user who met an item for the first time after ``cut``, one unknown up to then included.
 
-    ``interactions`` are what was known on the anchor ``ds``. Since each item is in them once, at its first review, no
-    target was seen before.
+    ``meetings`` are what was known on the anchor ``ds``.
     """
-    before = F.to_date("reviewed_at") <= F.lit(cut)
-    users = interactions.groupBy("user_id").agg(
+    before = F.to_date("happened_at") <= F.lit(cut)
+    users = meetings.groupBy("user_id").agg(
         F.sort_array(F.collect_list(F.when(before, in_order()))).alias("ordered"),
         # As structs: collect_list leaves out nulls, and an item without a number must not go unseen.
         F.sort_array(F.collect_list(F.when(~before, F.struct("item_index")))).alias("after"),

@@ -12,15 +12,15 @@ PADDING_ITEM, PADDING_DAY = -1, 0
 
 
 def training_examples(
-    interactions: DataFrame, ds: date, untils: Sequence[date], history_length: int, seed: int
+    meetings: DataFrame, ds: date, untils: Sequence[date], history_length: int, seed: int
 ) -> DataFrame:
     """For each of ``untils`` a row for each user who met an item by the end of that day.
 
-    ``interactions`` are what was known on the anchor day ``ds``.
+    ``meetings`` are what was known on the anchor day ``ds``.
     """
     n = history_length + 1
-    each_until = interactions.withColumn("until", F.explode(F.array(*map(F.lit, untils))))
-    known = each_until.filter(F.to_date("reviewed_at") <= F.col("until"))
+    each_until = meetings.withColumn("until", F.explode(F.array(*map(F.lit, untils))))
+    known = each_until.filter(F.to_date("happened_at") <= F.col("until"))
     users = known.groupBy("until", "user_id").agg(F.sort_array(F.collect_list(in_order())).alias("ordered"))
     recent = users.withColumn("recent", last(F.col("ordered"), n))
     return _with_shuffle_key(recent, seed).select(

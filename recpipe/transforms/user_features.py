@@ -5,11 +5,11 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from recpipe.transforms.interactions import in_order, interactions, last
+from recpipe.transforms.interactions import in_order, last
 
 
-def user_features(reviews: DataFrame, item_index: DataFrame, ds: date, history_length: int, seed: int) -> DataFrame:
-    """A row for each user who wrote any of ``reviews``, which are what was known on ``ds``, each review once."""
+def user_features(reviews: DataFrame, meetings: DataFrame, ds: date, history_length: int) -> DataFrame:
+    """A row for each user who wrote any of ``reviews``; they and ``meetings`` are what was known on ``ds``."""
     # Half stars are summed as whole numbers: a sum of doubles depends on the order in which Spark adds them.
     half_stars = F.sum(F.round(F.col("rating") * 2).cast("bigint"))
     counts = reviews.groupBy("user_id").agg(
@@ -18,7 +18,7 @@ def user_features(reviews: DataFrame, item_index: DataFrame, ds: date, history_l
         F.max(F.to_date("reviewed_at")).alias("last_reviewed_on"),
     )
     ordered = F.sort_array(F.collect_list(in_order())).alias("ordered")
-    histories = interactions(reviews, item_index, seed).groupBy("user_id").agg(ordered)
+    histories = meetings.groupBy("user_id").agg(ordered)
     recent = histories.select("user_id", last(F.col("ordered"), history_length).alias("recent"))
     return (
         recent.join(counts, "user_id")

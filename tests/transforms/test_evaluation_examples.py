@@ -1,15 +1,13 @@
 from recpipe.lake import conform
-from recpipe.tables import EVALUATION_EXAMPLES, REVIEWS
+from recpipe.tables import EVALUATION_EXAMPLES
 from recpipe.transforms.evaluation_examples import evaluation_examples
-from recpipe.transforms.interactions import interactions
-from tests.frames import frame, numbered
+from tests.frames import met
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 from tests.transforms.test_training_examples import DAY, seen
 
 
 def examples(spark, *rows, cut=MONDAY, history_length=2):
-    known = interactions(frame(spark, REVIEWS, *rows), numbered(spark, *"abcdef"), 7)
-    made = evaluation_examples(known, WEDNESDAY, cut, history_length)
+    made = evaluation_examples(met(spark, *rows), WEDNESDAY, cut, history_length)
     return {row.user_id: row for row in conform(EVALUATION_EXAMPLES, made).collect()}
 
 

@@ -3,10 +3,9 @@ from datetime import UTC, date, datetime
 from pyspark.sql import functions as F
 
 from recpipe.lake import conform
-from recpipe.tables import REVIEWS, TRAINING_EXAMPLES
-from recpipe.transforms.interactions import interactions
+from recpipe.tables import TRAINING_EXAMPLES
 from recpipe.transforms.training_examples import _with_shuffle_key, training_examples
-from tests.frames import frame, numbered
+from tests.frames import met
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, review
 
 DAY = {day: (day - date(1970, 1, 1)).days for day in (MONDAY, TUESDAY, WEDNESDAY)}
@@ -17,8 +16,7 @@ def seen(user, item, day):
 
 
 def examples(spark, *rows, untils=(WEDNESDAY,), history_length=2, seed=7):
-    known = interactions(frame(spark, REVIEWS, *rows), numbered(spark, *"abcdef"), seed)
-    made = training_examples(known, WEDNESDAY, untils, history_length, seed)
+    made = training_examples(met(spark, *rows, seed=seed), WEDNESDAY, untils, history_length, seed)
     return conform(TRAINING_EXAMPLES, made).orderBy("until", "shuffle_key").collect()
 
 

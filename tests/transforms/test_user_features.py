@@ -3,15 +3,14 @@ from datetime import UTC, date, datetime
 from recpipe.lake import conform
 from recpipe.tables import REVIEWS, USER_FEATURES
 from recpipe.transforms.user_features import user_features
-from tests.frames import frame, numbered
+from tests.frames import frame, met
 from tests.rows import WEDNESDAY, review
 
 EPOCH = date(1970, 1, 1)
 
 
 def features(spark, *rows, history_length=50):
-    index = numbered(spark, *"abcde")
-    made = user_features(frame(spark, REVIEWS, *rows), index, WEDNESDAY, history_length, seed=7)
+    made = user_features(frame(spark, REVIEWS, *rows), met(spark, *rows), WEDNESDAY, history_length)
     return {row.user_id: row for row in conform(USER_FEATURES, made).collect()}
 
 
