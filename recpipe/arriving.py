@@ -1,9 +1,8 @@
 """Which files of which days a run of ingest takes in. Plain values, no Spark."""
 
-import fcntl
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.images import landed_pictures
 from recpipe.landing import Landed, LandedFile, landed_files
+from recpipe.locks import file_lock
 from recpipe.sources.files import hashed, layout_of
 from recpipe.sources.formats import LINES, Format, Layout
 from recpipe.sources.known import FORMATS
@@ -79,14 +79,9 @@ def sealed_files(lake: Path) -> set[SealedFile]:
         return {SealedFile(*row) for row in connection.sql(query, params={"pictures": PICTURES}).fetchall()}
 
 
-@contextmanager
-def ingest_lock(lake: Path) -> Iterator[None]:
+def ingest_lock(lake: Path) -> AbstractContextManager[None]:
     """Two runs would take in the same days, so the second waits and then finds them sealed."""
-    path = lake / ".locks" / "ingest_reviews.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        yield
+    return file_lock(lake / ".locks" / "ingest_reviews.lock")
 
 
 def arriving_files(

@@ -1,9 +1,8 @@
 """Reading and writing the lake without a JVM: delta-rs commits, DuckDB reads. The Spark side is `lake.py`."""
 
 import errno
-import fcntl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,92 +11,64 @@ from urllib.parse import unquote
 import duckdb
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.schema import ArrayType, Field, PrimitiveType, Schema
 
+from recpipe import commits
+from recpipe.delta_contract import delta_schema, differences, duckdb_type, missing_constraints
 from recpipe.errors import UserError
-from recpipe.tables import TABLES, Table
-
-_DELTA_TYPES = {"string": "string", "int": "integer", "bigint": "long", "double": "double", "float": "float"}
-_DELTA_TYPES |= {"boolean": "boolean", "date": "date", "timestamp": "timestamp"}
-_DUCKDB_TYPES = {"string": "varchar", "int": "integer", "bigint": "bigint", "double": "double", "float": "float"}
-_DUCKDB_TYPES |= {"boolean": "boolean", "date": "date", "timestamp": "timestamptz"}
-
-
-def _element(type_: str) -> str | None:
-    return type_[len("array<") : -1] if type_.startswith("array<") else None
-
-
-def _delta_type(type_: str) -> PrimitiveType | ArrayType:
-    element = _element(type_)
-    if element:
-        return ArrayType(_DELTA_TYPES[element], contains_null=False)
-    return PrimitiveType(_DELTA_TYPES[type_])
-
-
-def _duckdb_type(type_: str) -> str:
-    element = _element(type_)
-    return f"{_DUCKDB_TYPES[element]}[]" if element else _DUCKDB_TYPES[type_]
-
-
-def delta_schema(table: Table) -> Schema:
-    return Schema(
-        [
-            Field(column.name, _delta_type(column.type), nullable=column.nullable, metadata={"comment": column.comment})
-            for column in table.columns
-        ]
-    )
-
-
-def constraints(table: Table) -> dict[str, str]:
-    """CHECK constraints by name.
-
-    NaN is greater than every number in Delta's order, so an upper bound refuses it. A check that gives null fails, so a
-    nullable column says that null is well.
-    """
-    checks = {}
-    for column in table.columns:
-        may_be_null = f"{column.name} IS NULL OR " if column.nullable else ""
-        if column.name in table.ranges and not _element(column.type):
-            low, high = table.ranges[column.name]
-            in_range = f"({column.name} >= {low!r} AND {column.name} <= {high!r})"
-            checks[f"{column.name}_in_range"] = f"{may_be_null}{in_range}"
-        if column.name in table.values:
-            allowed = " OR ".join(f"{column.name} = '{value}'" for value in table.values[column.name])
-            checks[f"{column.name}_allowed"] = f"{may_be_null}{allowed}"
-    return checks
+from recpipe.locks import file_lock
+from recpipe.tables import RUNS, TABLES, Table
 
 
 def create_tables(root: Path) -> list[str]:
     """Create the tables that do not exist yet, and give their names.
 
     Without reader features, so that every Delta reader and plain Parquet readers of its file list see the same rows.
+    A table whose creation was broken off before its constraints gets them now.
     """
     created = []
-    for table in TABLES:
-        uri = table_uri(root, table)
-        if DeltaTable.is_deltatable(uri):
-            continue
-        made = DeltaTable.create(
-            uri,
-            delta_schema(table),
-            mode="error",
-            partition_by=list(table.partition) or None,
-            name=table.name,
-            description=table.comment,
-        )
-        if checks := constraints(table):
-            made.alter.add_constraint(checks)
-        created.append(table.name)
+    with file_lock(root / ".locks" / "init.lock"):
+        for table in TABLES:
+            uri = table_uri(root, table)
+            if DeltaTable.is_deltatable(uri):
+                made = DeltaTable(uri)
+            else:
+                made = _create(uri, table)
+                created.append(table.name)
+            if checks := missing_constraints(table, made):
+                made.alter.add_constraint(checks)
     return created
+
+
+def _create(uri: str, table: Table) -> DeltaTable:
+    return DeltaTable.create(
+        uri,
+        delta_schema(table),
+        mode="error",
+        partition_by=list(table.partition) or None,
+        name=table.name,
+        description=table.comment,
+    )
 
 
 def require_lake(root: Path) -> None:
     """Raises:
-    UserError: a table is missing.
+    UserError: a table is missing, or was made by another version of its contract.
     """
     missing = [table.name for table in TABLES if not DeltaTable.is_deltatable(table_uri(root, table))]
     if missing:
         raise UserError(f"expected the tables of the lake at {root}, found no {', '.join(missing)}; run `recpipe init`")
+    for table in TABLES:
+        if said := differences(table, open_table(root, table)):
+            raise UserError(
+                f"expected the tables at {root} to be of this version of recpipe, found {table.name} with "
+                f"{', '.join(said)}; move the lake away, run `recpipe init` and `make backfill` from the first arrival "
+                "on: what landed is still there"
+            )
+
+
+def versions(root: Path) -> dict[str, int]:
+    """The newest version of every table but `runs`, by name."""
+    return {table.name: open_table(root, table).version() for table in TABLES if table is not RUNS}
 
 
 def table_uri(root: Path, table: Table) -> str:
@@ -105,10 +76,21 @@ def table_uri(root: Path, table: Table) -> str:
 
 
 def open_table(root: Path, table: Table) -> DeltaTable:
+    """Raises:
+    UserError: there is no such table, or its files alone do not say which rows it has.
+    """
     try:
-        return DeltaTable(table_uri(root, table))
+        made = DeltaTable(table_uri(root, table))
     except TableNotFoundError:
         raise UserError(f"expected table {table.name} at {root}, found none; run `recpipe init`") from None
+    protocol = made.protocol()
+    features = protocol.reader_features or (["columnMapping"] if protocol.min_reader_version == 2 else [])
+    if features:  # with deletion vectors, a file still holds rows that are deleted
+        raise UserError(
+            f"expected table {table.name} at {root} without reader features, found {', '.join(features)}; "
+            "make it anew without them: move the lake away, run `recpipe init`, and run its days again"
+        )
+    return made
 
 
 def snapshot_files(root: Path, table: Table, partition: Mapping[str, date] | None = None) -> list[str]:
@@ -133,14 +115,13 @@ def count_rows(root: Path, table: Table, day: date) -> int:
         return lake.sql(counted, params={"day": day}).fetchall()[0][0]
 
 
-@contextmanager
-def table_lock(root: Path, table: Table) -> Iterator[None]:
-    """Hold the table's file lock, which both engines take around a commit on a local path (`Lake` through the JVM)."""
-    path = lock_file(root, table)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        yield
+def table_lock(root: Path, table: Table) -> AbstractContextManager[None]:
+    """Hold the table's file lock, which both engines take around a commit on a local path (`Lake` through the JVM).
+
+    What is decided by what the table holds is decided under it. A writer on another host is not kept out: its commit
+    makes this one fail with `CommitFailedError`, and the job's next attempt reads again.
+    """
+    return file_lock(lock_file(root, table))
 
 
 def lock_file(root: Path, table: Table) -> Path:
@@ -171,14 +152,16 @@ def append(root: Path, table: Table, rows: Rows) -> int:
 
 def _write(root: Path, table: Table, rows: Rows, predicate: str | None, mode: str = "overwrite") -> int:
     with table_lock(root, table):
+        commits.require_newest(table)
         target = open_table(root, table)
+        told = {name: str(value) for name, value in commits.metadata(table).items()}
         try:
             write_deltalake(
                 target,
                 _arrow(table, rows),
                 mode=mode,
                 predicate=predicate,
-                commit_properties=CommitProperties(custom_metadata={"recpipe": table.name}),
+                commit_properties=CommitProperties(custom_metadata=told),
             )
         except DeltaError as error:
             if "No space left on device" not in str(error):
@@ -191,7 +174,7 @@ def _arrow(table: Table, rows: Rows) -> Any:
     if hasattr(rows, "__arrow_c_stream__"):
         return rows
     connection = duckdb.connect()
-    ddl = ", ".join(f"{column.name} {_duckdb_type(column.type)}" for column in table.columns)
+    ddl = ", ".join(f"{column.name} {duckdb_type(column.type)}" for column in table.columns)
     connection.execute(f"create table staged ({ddl})")
     if rows:
         marks = ", ".join("?" for _ in table.columns)
@@ -201,15 +184,16 @@ def _arrow(table: Table, rows: Rows) -> Any:
     return connection.table("staged")
 
 
-def connect(root: Path, tables: Iterable[Table] = TABLES) -> duckdb.DuckDBPyConnection:
+def connect(root: Path, tables: Iterable[Table] = TABLES, day: date | None = None) -> duckdb.DuckDBPyConnection:
     """A DuckDB session with a view for every table over its current files; it can read nothing else.
 
-    Days that a query names prune files, since partition columns come from the paths.
+    Days that a query names prune files, since partition columns come from the paths. With ``day``, only its files are
+    looked up, which spares a table of many days the list of all.
     """
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
     for table in tables:
-        connection.execute(_view(table, snapshot_files(root, table)))
+        connection.execute(_view(table, snapshot_files(root, table, {table.day_column: day} if day else None)))
     connection.execute(f"set allowed_directories = ['{_quoted(str(root))}']")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
@@ -221,9 +205,9 @@ def _quoted(text: str) -> str:
 
 
 def _view(table: Table, files: list[str]) -> str:
-    columns = ", ".join(f"{column.name}::{_duckdb_type(column.type)} as {column.name}" for column in table.columns)
+    columns = ", ".join(f"{column.name}::{duckdb_type(column.type)} as {column.name}" for column in table.columns)
     if not files:
-        empty = ", ".join(f"null::{_duckdb_type(column.type)} as {column.name}" for column in table.columns)
+        empty = ", ".join(f"null::{duckdb_type(column.type)} as {column.name}" for column in table.columns)
         return f"create view {table.name} as select {empty} where false"
     listed = ", ".join(f"'{_quoted(file)}'" for file in files)
     types = ", ".join(f"{name}: date" for name in table.partition)

@@ -1,4 +1,4 @@
-"""The one error that a user is expected to read."""
+"""The errors that a user is expected to read."""
 
 
 class UserError(Exception):
@@ -6,3 +6,7 @@ class UserError(Exception):
 
     The command line and the jobs print it without a traceback and end with exit code 2.
     """
+
+
+class Superseded(Exception):  # noqa: N818 - what happened is no error: the newer attempt does the work
+    """A newer attempt of the job for this day began, so that this one may write nothing more. Exit code 3."""

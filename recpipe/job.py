@@ -7,15 +7,15 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
 
-from recpipe import delta
+from recpipe import attempts, commits, delta
+from recpipe.attempts import Attempt
 from recpipe.audit_log import Audited, kept_audits, warnings_of, write_audits
-from recpipe.errors import UserError
-from recpipe.settings import Settings, code_hash, read_settings
-from recpipe.tables import MIN_DAY, RUNS
+from recpipe.errors import Superseded, UserError
+from recpipe.settings import Settings, read_settings
+from recpipe.tables import MIN_DAY
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def parse_run_id(text: str) -> str:
 def run_job(job: str, main: Main, argv: list[str] | None = None) -> None:
     """Run ``main`` for the day that the command line names, record the attempt, print the result as one JSON line.
 
-    Exits 2 with one line on standard error for what a user can mend, 1 with a traceback for what a developer must.
+    Exits 2 with one line on standard error for what a user can mend, 3 with one line when a newer attempt took over,
+    1 with a traceback for what a developer must mend.
     """
     parser = argparse.ArgumentParser(prog=job)
     parser.add_argument("--ds", required=True, help="UTC day, such as 2024-01-31")
@@ -74,49 +75,38 @@ def run_job(job: str, main: Main, argv: list[str] | None = None) -> None:
         # An OSError here is a full disk or a missing right: its text names the file, a traceback adds nothing.
         print(f"recpipe {job}: {error}", file=sys.stderr, flush=True)
         sys.exit(2)
+    except Superseded as error:
+        print(f"recpipe {job}: {error}", file=sys.stderr, flush=True)
+        sys.exit(3)
 
 
 def _run(job: str, main: Main, ds: date, run_id: str, settings: Settings) -> None:
-    started_at = datetime.now(UTC)
-    attempt = {"ds": ds, "job": job, "run_id": run_id, "started_at": started_at}
+    attempt = attempts.begin(settings, job, ds, run_id)
     with kept_audits() as audits:
         try:
-            result = main(ds, settings)
+            with commits.made_by(attempt):
+                result = main(ds, settings)
         except BaseException as error:
-            told = str(error) if isinstance(error, UserError | OSError) else traceback.format_exc(limit=-3)
+            one_line = isinstance(error, UserError | OSError | Superseded)
+            told = str(error) if one_line else traceback.format_exc(limit=-3)
             with suppress(Exception):  # the job's own error counts, as below
                 _keep_audits(settings, attempt, audits)
             with suppress(OSError):  # a disk that is full for the job is full for its row
-                _record(settings, attempt, "failed", JobResult(told))
+                attempt.end("superseded" if isinstance(error, Superseded) else "failed", told)
             raise
     said = [result.message, *warnings_of(audits)]
     try:
         _keep_audits(settings, attempt, audits)
     except OSError as error:  # what was audited is committed, and the commit says that it was
         said.append(f"the results of the audit could not be kept: {error}")
-    result = replace(result, message="; ".join(said))
-    _record(settings, attempt, "success", result)
-    line = {"job": job, "ds": ds.isoformat(), "run_id": run_id, "message": result.message}
-    line |= {"rows_in": result.rows_in, "rows_out": result.rows_out, "versions": result.versions}
-    print(json.dumps(line), flush=True)
+    message = "; ".join(said)
+    figures = {"rows_in": result.rows_in, "rows_out": result.rows_out, "versions": result.versions}
+    attempt.end("success", message, **figures)
+    line = {"job": job, "ds": ds.isoformat(), "run_id": run_id, "attempt": attempt.number, "message": message}
+    print(json.dumps(line | figures), flush=True)
 
 
-def _keep_audits(settings: Settings, attempt: Mapping[str, Any], audits: Sequence[Audited]) -> None:
-    folder = settings.reports / "audit" / attempt["ds"].isoformat()
-    run = f"{attempt['job']}-{attempt['run_id']}"
-    write_audits(audits, folder, run, attempt["started_at"], settings.audit.kept_runs)
-
-
-def _record(settings: Settings, attempt: Mapping[str, Any], status: str, result: JobResult) -> None:
-    row = {
-        **attempt,
-        "ended_at": datetime.now(UTC),
-        "status": status,
-        "message": result.message[:4000],
-        "rows_in": json.dumps(result.rows_in, sort_keys=True),
-        "rows_out": json.dumps(result.rows_out, sort_keys=True),
-        "versions": json.dumps(result.versions, sort_keys=True),
-        "code_hash": code_hash(),
-        "settings_hash": settings.result_hash(),
-    }
-    delta.append(settings.lake, RUNS, [row])
+def _keep_audits(settings: Settings, attempt: Attempt, audits: Sequence[Audited]) -> None:
+    folder = settings.reports / "audit" / attempt.ds.isoformat()
+    run = f"{attempt.job}-{attempt.run_id}"
+    write_audits(audits, folder, run, attempt.started_at, settings.audit.kept_runs)

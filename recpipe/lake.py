@@ -23,15 +23,16 @@ from delta.exceptions import (
     MetadataChangedException,
 )
 from py4j.protocol import Py4JError
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from recpipe import delta
+from recpipe import commits, delta
 from recpipe.arrival_figures import sealed_figures
 from recpipe.audit_log import keep
 from recpipe.errors import UserError
 from recpipe.java import find_java
+from recpipe.locks import thread_lock
 from recpipe.settings import AuditSettings, Settings, code_hash
 from recpipe.spark_conf import spark_conf
 from recpipe.tables import Table
@@ -130,12 +131,8 @@ class Lake:
         self._audit_settings = audit or AuditSettings()
 
     def read(self, table: Table) -> DataFrame:
-        try:
-            return self.spark.read.format("delta").load(delta.table_uri(self.root, table))
-        except AnalysisException as error:
-            if "DELTA_" not in str(error) and "PATH_NOT_FOUND" not in str(error):
-                raise
-            raise UserError(f"expected table {table.name} at {self.root}, found none; run `recpipe init`") from None
+        delta.open_table(self.root, table)  # refuses what is missing, or has rows that other readers would not see
+        return self.spark.read.format("delta").load(delta.table_uri(self.root, table))
 
     def known(self, table: Table, ds: date) -> DataFrame:
         """What had arrived by the end of ``ds``, each key as its newest arrival tells it; see `as_of`."""
@@ -172,19 +169,31 @@ class Lake:
         The frame is fitted to the contract, computed once (unless it ``is_staged``: made of persisted rows without
         much work) and audited before the commit. A frame without rows clears the days.
 
+        A conflict with a writer on another host, where the file lock does not reach, is tried again a few times. Each
+        time the frame is computed anew, and what it reads of the lake is then the newest version: rows that were
+        numbered or counted by the table as it was before would be stale. Only rows that the job itself persisted stay;
+        those come from files and from sealed arrivals, which no writer changes.
+
         Raises:
             UserError: columns do not fit the contract, or the audit failed; the table's version stays what it was.
+            Superseded: a newer attempt of the job began.
         """
-        staged = conform(table, frame)
-        staged = staged if is_staged else staged.persist()
-        try:
-            rows = staged.count()
-            met = self._audit(table, staged, rows, first, last)
-            files = _sorted_into_files(table, staged, rows, several_days=first < last)
-            return Written(rows, self._commit(table, files, first, last, met))
-        finally:
-            if not is_staged:
-                staged.unpersist()
+        fitted = conform(table, frame)
+        for attempt in range(1, COMMIT_ATTEMPTS + 1):
+            staged = fitted if is_staged else fitted.persist()
+            try:
+                rows = staged.count()
+                met = self._audit(table, staged, rows, first, last)
+                files = _sorted_into_files(table, staged, rows, several_days=first < last)
+                return Written(rows, self._commit(table, files, first, last, met))
+            except _CONFLICTS:
+                if attempt == COMMIT_ATTEMPTS:
+                    raise
+            finally:
+                if not is_staged:
+                    staged.unpersist()
+            time.sleep(attempt)
+        raise AssertionError("the last attempt returns or raises")
 
     def _audit(self, table: Table, staged: DataFrame, rows: int, first: date, last: date) -> int:
         """Audit the frame and keep the outcome for the job's report; gives the number of expectations met."""
@@ -200,17 +209,11 @@ class Lake:
         day = table.day_column
         days = f"{day} >= DATE'{first.isoformat()}' AND {day} <= DATE'{last.isoformat()}'"  # Delta resolves no BETWEEN
         writer = staged.write.format("delta").mode("overwrite").option("replaceWhere", days)
-        metadata = json.loads(self.spark.conf.get(_METADATA, "{}")) | {"recpipe": table.name, "expectations_met": met}
-        writer = writer.option("userMetadata", json.dumps(metadata))
+        told = json.loads(self.spark.conf.get(_METADATA, "{}")) | commits.metadata(table, expectations_met=met)
+        writer = writer.option("userMetadata", json.dumps(told))
         with self._lock(table):
-            for attempt in range(1, COMMIT_ATTEMPTS + 1):
-                try:
-                    writer.save(delta.table_uri(self.root, table))
-                    break
-                except _CONFLICTS:  # a writer on another host, where the file lock does not reach
-                    if attempt == COMMIT_ATTEMPTS:
-                        raise
-                    time.sleep(attempt)
+            commits.require_newest(table)
+            writer.save(delta.table_uri(self.root, table))
             return delta.open_table(self.root, table).version()
 
     @contextmanager
@@ -218,12 +221,13 @@ class Lake:
         """Hold the table's file lock in the JVM: it is the JVM that commits, and it may outlive this process."""
         path = delta.lock_file(self.root, table)
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = self.spark._jvm.java.io.RandomAccessFile(str(path), "rw")
-        try:
-            file.getChannel().lock()
-            yield
-        finally:
-            file.close()
+        with thread_lock(path):  # the JVM refuses to wait for a lock that another of its threads holds
+            file = self.spark._jvm.java.io.RandomAccessFile(str(path), "rw")
+            try:
+                file.getChannel().lock()
+                yield
+            finally:
+                file.close()
 
 
 def conform(table: Table, frame: DataFrame) -> DataFrame:

@@ -73,6 +73,7 @@ TYPE_CODES = {name: code for code, name in enumerate(INTERACTION_TYPES, start=1)
 
 SOURCES = ("two_tower", "popular")
 VERDICTS = ("promoted", "rejected", "skipped", "failed")
+ATTEMPT_STATES = ("running", "success", "failed", "superseded")
 STRANGER = ""
 """The user_id under which `recommendations_current` keeps the list for visitors nobody knows; no real id is empty."""
 
@@ -416,25 +417,28 @@ RECOMMENDATIONS_CURRENT = Table(
 
 RUNS = Table(
     name="runs",
-    comment="A task attempt that ended.",
+    comment="An attempt at a job for a day, from its start on; one that was killed stays `running`.",
     columns=(
         _DS,
         Column("job", "string", "Name of the job."),
+        Column("attempt", "int", "From 1, by day and job; only the newest may write."),
         Column("run_id", "string", "Airflow's run, or manual."),
         Column("started_at", "timestamp", "UTC."),
-        Column("ended_at", "timestamp", "UTC."),
-        Column("status", "string", "success or failed."),
+        Column("ended_at", "timestamp", "UTC; empty while it runs and when nobody saw its end.", nullable=True),
+        Column("status", "string", "running, success, failed, or superseded by a newer attempt."),
         Column("message", "string", "What the job said, or why it failed."),
         Column("rows_in", "string", "JSON: rows read, by table."),
         Column("rows_out", "string", "JSON: rows written, by table."),
         Column("versions", "string", "JSON: version written, by table."),
+        Column("inputs", "string", "JSON: version of every table at the start, by table."),
         Column("code_hash", "string", "Hash of recpipe's code."),
         Column("settings_hash", "string", "Hash of the settings that decide rows."),
     ),
-    key=("ds", "job", "started_at"),
-    partition=(),
+    key=("ds", "job", "attempt"),
+    partition=("ds",),
     writer="delta-rs",
-    values={"status": ("success", "failed")},
+    ranges={"attempt": (1, MAX_INT)},
+    values={"status": ATTEMPT_STATES},
     may_be_empty=True,
 )
 

@@ -48,8 +48,9 @@ def rejected_row(reason: str, line_number: int, **values: Any) -> dict[str, Any]
 
 def attempt(ds: date, job: str, status: str = "success", **values: Any) -> dict[str, Any]:
     at = datetime(2024, 1, 5, tzinfo=UTC)
-    row = {"ds": ds, "job": job, "run_id": "manual", "started_at": at, "ended_at": at, "status": status, "message": ""}
-    row |= {"rows_in": "{}", "rows_out": "{}", "versions": "{}", "code_hash": "", "settings_hash": ""}
+    row = {"ds": ds, "job": job, "attempt": 1, "run_id": "manual", "started_at": at, "status": status, "message": ""}
+    row |= {"ended_at": None if status == "running" else at, "code_hash": "", "settings_hash": ""}
+    row |= dict.fromkeys(("rows_in", "rows_out", "versions", "inputs"), "{}")
     return {**row, **values}
 
 
