@@ -75,7 +75,7 @@ down: setup ## Stop Airflow and all that it started
 	@$(RECPIPE) down
 
 backfill: setup ## Run the nightly DAG for FROM=2024-03-08 TO=2024-03-10 by Airflow's own backfill
-	@$(RECPIPE) backfill $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO))
+	@$(RECPIPE) backfill $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(if $(FULL_REFRESH),--full-refresh)
 
 test: setup ## All tests in all environments, one summary
 	@.venvs/reader/bin/python -m pytest

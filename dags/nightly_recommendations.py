@@ -25,7 +25,7 @@ of other runs because pool `recpipe_lake` has one slot: leave it so.
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
-from recpipe.orchestration import ANNOUNCE_SERVED, RUN_DATE, TASK_DEFAULTS, job_task, midnight, processing_date
+from recpipe.orchestration import ANNOUNCE_SERVED, PARAMS, TASK_DEFAULTS, job_task, midnight, processing_date
 from recpipe.settings import read_settings
 
 settings = read_settings()
@@ -37,7 +37,7 @@ with DAG(
     end_date=midnight(settings.schedule_until) if settings.schedule_until else None,
     catchup=False,
     max_active_runs=1,
-    params=RUN_DATE,
+    params=PARAMS,
     user_defined_macros={"processing_date": processing_date},
     default_args=TASK_DEFAULTS,
     doc_md=__doc__,

@@ -10,15 +10,18 @@ from recpipe.tables import RECOMMENDATIONS, RECOMMENDATIONS_CURRENT
 
 
 def main(ds: date, settings: Settings) -> JobResult:
-    connection = delta.connect(settings.lake, (RECOMMENDATIONS, RECOMMENDATIONS_CURRENT))
+    connection = delta.connect(settings.lake, [RECOMMENDATIONS])
     lists = connection.sql("select * from recommendations where ds = $ds order by user_id, rank", params={"ds": ds})
     [(rows, users)] = lists.aggregate("count(*), count(distinct user_id)").fetchall()
     if not rows:
         raise UserError(f"expected recommendations for {ds}, found none; run recommend_top_k for that day first")
-    served = reader.served_day(connection)
-    if served and served > ds:
-        return JobResult(f"{served} is served and newer than {ds}: nothing published", {"recommendations": rows})
-    version = delta.replace(settings.lake, RECOMMENDATIONS_CURRENT, lists)
+    with delta.table_lock(
+        settings.lake, RECOMMENDATIONS_CURRENT
+    ):  # two nights may end at once: the newer one is served
+        served = reader.served_day(delta.connect(settings.lake, [RECOMMENDATIONS_CURRENT]))
+        if served and served > ds:
+            return JobResult(f"{served} is served and newer than {ds}: nothing published", {"recommendations": rows})
+        version = delta.replace(settings.lake, RECOMMENDATIONS_CURRENT, lists)
     return JobResult(
         message=f"{ds} is served: {rows} recommendations in {users} lists",
         rows_in={"recommendations": rows},

@@ -27,7 +27,9 @@ _EXCEPTION = re.compile(r"[\w.]+(Error|Exception|Interrupt)\b")
 Run = Mapping[str, Any]
 
 
-def backfill(settings: Settings, first: date, last: date, keep_up: bool = False, say: Say = print) -> int:
+def backfill(  # noqa: PLR0913 - days and options
+    settings: Settings, first: date, last: date, *, keep_up: bool = False, full_refresh: bool = False, say: Say = print
+) -> int:
     """Run the nightly DAG for every day from ``first`` to ``last``, days that ran before too, and wait for the end.
 
     Starts Airflow if it is not running, and then stops it at the end unless ``keep_up``. Ctrl-C cancels the days that
@@ -46,7 +48,7 @@ def backfill(settings: Settings, first: date, last: date, keep_up: bool = False,
         raise UserError(f"expected days from RECPIPE_SCHEDULE_FROM {settings.schedule_from} on, found {first}")
     clock = time.monotonic()
     with _airflow(settings, last, keep_up, say) as airflow:
-        number = _create(airflow, first, last)
+        number = _create(airflow, first, last, full_refresh)
         say(f"Backfill {number} of {first} to {last}: {airflow.url}/dags/{DAG_ID}")
         try:
             with _unpaused(settings, airflow):
@@ -100,7 +102,7 @@ def _needs_another_end(airflow: Api, service: Service, last: date) -> bool:
     return needed
 
 
-def _create(airflow: Api, first: date, last: date) -> int:
+def _create(airflow: Api, first: date, last: date, full_refresh: bool) -> int:
     """Create the backfill and give its number; one of the same days that is in progress is joined."""
     for other in airflow.pages("backfills", key="backfills", dag_id=DAG_ID):
         days = tuple(datetime.fromisoformat(other[name]).date() for name in ("from_date", "to_date"))
@@ -121,6 +123,7 @@ def _create(airflow: Api, first: date, last: date) -> int:
         "to_date": f"{last}T00:00:00Z",
         "max_active_runs": 1,
         "reprocess_behavior": "completed",
+        "dag_run_conf": {"full_refresh": full_refresh},
     }
     try:
         return airflow.call("POST", "backfills", body=body)["id"]

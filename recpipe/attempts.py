@@ -92,7 +92,7 @@ def _newest(rows: list[Row], job: str) -> int:
 
 
 def _rows_of(root: Path, ds: date) -> list[Row]:
-    with delta.connect(root, [RUNS], day=ds) as lake:
+    with delta.connect(root, [RUNS], between=(ds, ds)) as lake:
         found = lake.sql("select * from runs order by job, attempt")
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 

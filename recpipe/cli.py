@@ -11,6 +11,7 @@ import typer
 from recpipe import (
     airflow_backfill,
     airflow_service,
+    ask,
     delta,
     demo,
     doctor,
@@ -19,23 +20,20 @@ from recpipe import (
     images,
     job,
     landing,
-    quality,
     reader,
     rejects,
 )
 from recpipe.arriving import had_arrived, sealed_files
+from recpipe.ask import Json
 from recpipe.errors import UserError
-from recpipe.printing import print_json, print_quality, print_rejects, print_rows, print_user
-from recpipe.quality import TREND_ARRIVALS
-from recpipe.quality_report import quality_json
-from recpipe.quality_section import quality_page
+from recpipe.printing import print_json, print_rejects, print_rows
 from recpipe.sample import Sample, Wanted, write_sample
 from recpipe.sample.formats import WRITERS
 from recpipe.sample.mix import shares_of
 from recpipe.sample.writing import BROKEN
 from recpipe.settings import read_settings
 from recpipe.sources.known import FORMAT_NAMES, known_formats
-from recpipe.tables import PICTURES, STRANGER
+from recpipe.tables import PICTURES
 
 app = typer.Typer(
     name="recpipe",
@@ -44,9 +42,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FORMAT_HELP = f"One of {', '.join((*FORMAT_NAMES, PICTURES))}, or one of the shop's own, as settings.toml names them."
-Day = Annotated[str | None, typer.Option(help="UTC day, such as 2024-03-10.")]
+FULL_REFRESH_HELP = "Compute the features from all that was known, not from those of the day before."
+for question in (ask.show, ask.query, ask.status, ask.quality):
+    app.command()(question)
 
 
 def main() -> None:
@@ -157,91 +156,14 @@ def run(
     job_name: Annotated[str, typer.Argument(metavar="JOB", help=f"One of {', '.join(environments.JOBS)}, or night.")],
     ds: Annotated[str, typer.Option(help="UTC day that the run is for.")],
     run_id: Annotated[str, typer.Option(help="Name of the run in table runs.")] = "manual",
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help=FULL_REFRESH_HELP)] = False,
 ) -> None:
     """Run a job for a day in its own environment, without Airflow; `night` runs all of them in order."""
     day, run_id = job.parse_day(ds), job.parse_run_id(run_id)
     for name in environments.JOBS if job_name == "night" else (job_name,):
-        code = environments.run_job_process(name, day, run_id)
+        code = environments.run_job_process(name, day, run_id, full_refresh=full_refresh)
         if code:
             sys.exit(code)
-
-
-@app.command()
-def show(
-    user_id: Annotated[str | None, typer.Argument(metavar="USER", help="A user of the shop.")] = None,
-    ds: Day = None,
-    stranger: Annotated[bool, typer.Option("--stranger", help="The list for visitors nobody knows.")] = False,
-    as_json: Json = False,
-) -> None:
-    """A user's history beside the user's recommendations."""
-    if stranger == (user_id is not None):
-        raise UserError("expected a USER or --stranger, found both or none; try `recpipe show --help`")
-    page = reader.show(read_settings().lake, STRANGER if stranger else user_id, ds and job.parse_day(ds))
-    if as_json:
-        print_json(asdict(page))
-    else:
-        print_user(page)
-
-
-@app.command()
-def query(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="A DuckDB statement over the lake's tables.")],
-    as_json: Json = False,
-) -> None:
-    """Ask the tables in SQL: `recpipe query "select * from recommendations_current limit 5"`."""
-    columns, rows = reader.query(read_settings().lake, sql)
-    if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
-        return
-    print_rows("", columns, rows)
-
-
-@app.command()
-def status(
-    first: Annotated[str | None, typer.Option("--from", help="First day.")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last day.")] = None,
-    as_json: Json = False,
-) -> None:
-    """What arrived, what ran, what is served, which model."""
-    settings = read_settings()
-    stopped = rejects.stopped_days(settings.reports, settings.landing)
-    days = reader.status(settings.lake, first and job.parse_day(first), last and job.parse_day(last), stopped)
-    served, models = reader.served_day(delta.connect(settings.lake)), reader.model_figures(settings.lake)
-    if as_json:
-        states = [{**asdict(day), "state": day.state} for day in days]
-        print_json({"served": served, "days": states, "models": models})
-        return
-    columns = ["day", "arrived", "lines", "accepted", "rejected", "duplicates", "night"]
-    rows = [
-        (d.ds, "sealed" if d.sealed else "open", d.lines_read, d.accepted, d.rejected, d.duplicates, d.state)
-        for d in days
-    ]
-    print_rows("Days", columns, rows)
-    print_rows("Models", ["anchor", "verdict", "reason"], [(m["anchor"], m["verdict"], m["reason"]) for m in models])
-    print(f"Served: {served or 'nothing yet'}")
-
-
-@app.command(name="quality")
-def quality_command(
-    first: Annotated[str | None, typer.Option("--from", help="First day of arrival.")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last day of arrival.")] = None,
-    arrivals: Annotated[int, typer.Option(min=1, help="Last arrivals that the trend shows.")] = TREND_ARRIVALS,
-    html: Annotated[Path | None, typer.Option(help="Write a page into this file.")] = None,
-    as_json: Json = False,
-) -> None:
-    """How good the data is: counts, reasons of rejects, fill rates, dates covered, trend."""
-    settings = read_settings()
-    stopped = rejects.stopped_days(settings.reports, settings.landing)
-    days = first and job.parse_day(first), last and job.parse_day(last)
-    report = quality.quality(settings.lake, *days, stopped, arrivals)
-    if html:
-        html.write_text(quality_page(report), encoding="utf-8")
-    if as_json:
-        print_json(quality_json(report))
-    elif html:
-        print(f"Wrote {html}")
-    else:
-        print_quality(report)
 
 
 @app.command()
@@ -267,9 +189,11 @@ def backfill(
     keep_up: Annotated[
         bool, typer.Option("--keep-up", help="Leave Airflow running when it was started for this.")
     ] = False,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help=FULL_REFRESH_HELP)] = False,
 ) -> None:
     """Run the nightly DAG for past days by Airflow's own backfill, and wait for it."""
-    sys.exit(airflow_backfill.backfill(read_settings(), job.parse_day(first), job.parse_day(last), keep_up=keep_up))
+    days = job.parse_day(first), job.parse_day(last)
+    sys.exit(airflow_backfill.backfill(read_settings(), *days, keep_up=keep_up, full_refresh=full_refresh))
 
 
 @app.command(name="demo")

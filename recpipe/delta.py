@@ -93,13 +93,20 @@ def open_table(root: Path, table: Table) -> DeltaTable:
     return made
 
 
-def snapshot_files(root: Path, table: Table, partition: Mapping[str, date] | None = None) -> list[str]:
-    """The data files of the newest version, sorted; with ``partition``, of those days alone.
+Days = tuple[date, date]  # the first and the last, both inclusive
+
+
+def snapshot_files(
+    root: Path, table: Table, partition: Mapping[str, date] | None = None, between: Days | None = None
+) -> list[str]:
+    """The data files of the newest version, sorted; of the given partition or days alone.
 
     Never list the folder instead: it also holds files of older versions.
     """
-    days = [(name, "=", day.isoformat()) for name, day in (partition or {}).items()]
-    files = open_table(root, table).file_uris(file_pruning_predicate=days or None)
+    wanted = [(name, "=", day.isoformat()) for name, day in (partition or {}).items()]
+    if between:
+        wanted += [(table.day_column, sign, day.isoformat()) for sign, day in zip((">=", "<="), between, strict=True)]
+    files = open_table(root, table).file_uris(file_pruning_predicate=wanted or None)
     # delta-rs quotes a local path as in a URL; neither DuckDB nor pyarrow takes that back.
     return sorted(unquote(file) for file in files)
 
@@ -184,16 +191,16 @@ def _arrow(table: Table, rows: Rows) -> Any:
     return connection.table("staged")
 
 
-def connect(root: Path, tables: Iterable[Table] = TABLES, day: date | None = None) -> duckdb.DuckDBPyConnection:
+def connect(root: Path, tables: Iterable[Table] = TABLES, between: Days | None = None) -> duckdb.DuckDBPyConnection:
     """A DuckDB session with a view for every table over its current files; it can read nothing else.
 
-    Days that a query names prune files, since partition columns come from the paths. With ``day``, only its files are
-    looked up, which spares a table of many days the list of all.
+    Days that a query names prune files, since partition columns come from the paths. ``between`` leaves all other days
+    out of the views, which is quicker where a table has a thousand.
     """
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
     for table in tables:
-        connection.execute(_view(table, snapshot_files(root, table, {table.day_column: day} if day else None)))
+        connection.execute(_view(table, snapshot_files(root, table, between=between)))
     connection.execute(f"set allowed_directories = ['{_quoted(str(root))}']")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

@@ -65,13 +65,14 @@ def job_command(job: str, ds: date, run_id: str) -> list[str]:
     return [str(environment_python(JOBS[job])), str(file), "--ds", ds.isoformat(), "--run-id", run_id]
 
 
-def run_job_process(job: str, ds: date, run_id: str) -> int:
-    """Run the job in its environment and give its exit code.
+def run_job_process(job: str, ds: date, run_id: str, *, full_refresh: bool = False) -> int:
+    """Run the job in its environment and give its exit code; ``full_refresh`` as the setting of this name.
 
     The job leads a process group of its own, which is gone when this returns or is interrupted: a job that is killed
     leaves no java and no worker behind.
     """
-    process = subprocess.Popen(job_command(job, ds, run_id), env=job_variables(JOBS[job]), start_new_session=True)
+    variables = job_variables(JOBS[job]) | ({"RECPIPE_FULL_REFRESH": "true"} if full_refresh else {})
+    process = subprocess.Popen(job_command(job, ds, run_id), env=variables, start_new_session=True)
     try:
         with _passing_on(signal.SIGTERM, process):
             return process.wait()

@@ -1,10 +1,8 @@
 """The lake through Spark: a session, reads, and the one way to write. The side without a JVM is `delta.py`."""
 
-import errno
 import json
 import math
 import os
-import re
 import shutil
 import sys
 import time
@@ -12,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from delta.exceptions import (
@@ -22,8 +21,6 @@ from delta.exceptions import (
     ConcurrentWriteException,
     MetadataChangedException,
 )
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -35,6 +32,7 @@ from recpipe.java import find_java
 from recpipe.locks import thread_lock
 from recpipe.settings import AuditSettings, Settings, code_hash
 from recpipe.spark_conf import spark_conf
+from recpipe.spark_errors import readable_errors
 from recpipe.tables import Table
 from recpipe.transforms.as_of import as_of
 
@@ -82,33 +80,6 @@ def _prepare_process() -> None:
     """Workers start the Python named here, and both sides turn timestamps into datetimes by the process's zone."""
     os.environ |= {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "TZ": "UTC"}
     time.tzset()
-
-
-@contextmanager
-def readable_errors() -> Iterator[None]:
-    """Turn what Spark raises into one line where a user can mend it, and cut the JVM's stack from the rest."""
-    try:
-        yield
-    except (PySparkException, Py4JError) as error:
-        text = str(error)
-        if raised := re.search(r"recpipe\.errors\.UserError: (.+)", text):
-            raise UserError(raised[1].strip()) from None
-        if "No space left on device" in text:
-            raise OSError(errno.ENOSPC, "expected room on the disk, found none; free some and run again") from None
-        if denied := re.search(r"(?:AccessDeniedException: |FileNotFoundException: |Permission denied: ?)(.+)", text):
-            raise UserError(
-                f"expected files that may be read and written, found {denied[1]}; mend the rights"
-            ) from None
-        if "OutOfMemoryError" in text:
-            raise UserError("expected the job to fit in Spark's memory; raise RECPIPE_SPARK__DRIVER_MEMORY") from None
-        if "JAVA_GATEWAY_EXITED" in text:
-            raise UserError("expected Java to start, found it ended (see above); check RECPIPE_SPARK__*") from None
-        raise RuntimeError(f"Spark failed: {_without_stack(text)}").with_traceback(error.__traceback__) from None
-
-
-def _without_stack(text: str) -> str:
-    lines = (line for line in text.splitlines() if not re.match(r"\s*$|\s+(at |\.\.\. \d+ more)|JVM stack", line))
-    return "\n".join(list(dict.fromkeys(lines))[:20])
 
 
 @dataclass(frozen=True)
@@ -178,22 +149,24 @@ class Lake:
             UserError: columns do not fit the contract, or the audit failed; the table's version stays what it was.
             Superseded: a newer attempt of the job began.
         """
-        fitted = conform(table, frame)
-        for attempt in range(1, COMMIT_ATTEMPTS + 1):
-            staged = fitted if is_staged else fitted.persist()
+        fitted, write = conform(table, frame), partial(self._write, table, first, last, is_staged=is_staged)
+        for attempt in range(1, COMMIT_ATTEMPTS):
             try:
-                rows = staged.count()
-                met = self._audit(table, staged, rows, first, last)
-                files = _sorted_into_files(table, staged, rows, several_days=first < last)
-                return Written(rows, self._commit(table, files, first, last, met))
+                return write(fitted)
             except _CONFLICTS:
-                if attempt == COMMIT_ATTEMPTS:
-                    raise
-            finally:
-                if not is_staged:
-                    staged.unpersist()
-            time.sleep(attempt)
-        raise AssertionError("the last attempt returns or raises")
+                time.sleep(attempt)
+        return write(fitted)
+
+    def _write(self, table: Table, first: date, last: date, fitted: DataFrame, *, is_staged: bool) -> Written:
+        staged = fitted if is_staged else fitted.persist()
+        try:
+            rows = staged.count()
+            met = self._audit(table, staged, rows, first, last)
+            files = _sorted_into_files(table, staged, rows, several_days=first < last)
+            return Written(rows, self._commit(table, files, first, last, met))
+        finally:
+            if not is_staged:
+                staged.unpersist()
 
     def _audit(self, table: Table, staged: DataFrame, rows: int, first: date, last: date) -> int:
         """Audit the frame and keep the outcome for the job's report; gives the number of expectations met."""

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.providers.standard.operators.bash import BashOperator
@@ -28,13 +28,18 @@ SERVED = Asset(name="recommendations_current", uri="recpipe://lake/recommendatio
 
 _SERVED_IF_NEWER = AssetAlias("recommendations_current_if_newer")
 
-RUN_DATE = {
+PARAMS = {
     "run_date": Param(
         None,
         type=["null", "string"],
         format="date",
         description="UTC day to run for, such as 2024-01-31. Empty: the run's logical date. Not for backfills.",
-    )
+    ),
+    "full_refresh": Param(
+        False,
+        type="boolean",
+        description="Compute the features from all that was known, not from those of the day before; rows are equal.",
+    ),
 }
 
 
@@ -64,14 +69,21 @@ def processing_date(params: Mapping[str, Any], dag_run: Any) -> str:
 
 
 class RetryUnlessUserError(RetryPolicy):
-    """Retry what may pass by itself; a job ends with exit code 2 for what a user must mend, where a retry is vain."""
+    """Retry what may pass by itself, which is neither what a user must mend nor what a newer attempt took over.
 
-    _EXIT_CODE_2 = re.compile(r"(exit code|Error code is:) 2\b")  # as BashOperator and SparkSubmitOperator say it
+    A job ends with exit code 2 for the former and 3 for the latter.
+    """
+
+    _IN_VAIN: ClassVar = {
+        "2": "a user must mend this; see the last line that starts with `recpipe`",
+        "3": "a newer attempt of this job took over",
+    }
+    _EXIT_CODE = re.compile(r"(?:exit code|Error code is:) (\d+)\b")  # as BashOperator and SparkSubmitOperator say it
 
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
-        if isinstance(exception, UserError) or self._EXIT_CODE_2.search(str(exception).partition("\n")[0]):
-            return RetryDecision.fail("a user must mend this; see the last line that starts with `recpipe`")
-        return RetryDecision.default()
+        told = self._EXIT_CODE.search(str(exception).partition("\n")[0])
+        code = "2" if isinstance(exception, UserError) else told and told[1]
+        return RetryDecision.fail(self._IN_VAIN[code]) if code in self._IN_VAIN else RetryDecision.default()
 
 
 TASK_DEFAULTS = {
@@ -95,6 +107,8 @@ def job_task(job: str, settings: Settings, **options: Any) -> BaseOperator:
     environment = JOBS[job]
     variables = job_variables(environment, {"PATH": os.environ.get("PATH", os.defpath)})
     variables["RECPIPE_HOME"] = str(settings.home)
+    if job == "build_features":
+        variables["RECPIPE_FULL_REFRESH"] = "{{ params.full_refresh }}"
     if environment == "spark":
         return SparkSubmitOperator(
             task_id=job,

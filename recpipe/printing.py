@@ -1,7 +1,8 @@
 """What the command line shows: tables in the terminal, or JSON."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from recpipe.quality import Figures, Quality
 from recpipe.quality_report import percent, trends
 from recpipe.reader import UserPage
 from recpipe.reject_reports import RejectReport
+from recpipe.status import DayStatus, commands
 
 out = Console(highlight=False, soft_wrap=False)
 BARS = "▁▂▃▄▅▆▇█"
@@ -36,6 +38,29 @@ def print_user(page: UserPage) -> None:
         print_rows(f"Latest reviews of {who}", ["day", "stars", "item"], rows)
     rows = [(r["rank"], r["title"] or r["item_id"], f"{r['score']:.3f}", r["source"]) for r in page.recommendations]
     print_rows(f"Recommendations for {who}, as of {page.ds}", ["rank", "item", "score", "source"], rows)
+
+
+def print_status(
+    days: Sequence[DayStatus], served: date | None, models: Iterable[Mapping[str, Any]], *, is_cut: bool
+) -> None:
+    columns = ["day", "arrived", "lines", "accepted", "rejected", "duplicates", "night"]
+    rows = [
+        (d.ds, "sealed" if d.sealed else "open", d.lines_read, d.accepted, d.rejected, d.duplicates, d.state)
+        for d in days
+    ]
+    print_rows("Days", columns, rows)
+    if is_cut:
+        print("These are the last days; --from and --to name others.")
+    for day in days:
+        for job in day.jobs_that("failed"):
+            lines = day.jobs[job].message.strip().splitlines() or ["no reason is known"]
+            print(f"{day.ds} {job}: {lines[-1]}")  # of a traceback, the exception
+    print_rows("Models", ["anchor", "verdict", "reason"], [(m["anchor"], m["verdict"], m["reason"]) for m in models])
+    print(f"Served: {served or 'nothing yet'}")
+    for command in commands(days):
+        print(f"To mend: {command}")
+    if running := [f"{day.ds}" for day in days if day.jobs_that("running")]:
+        print(f"If nothing works on {', '.join(running)} any more, it was killed: run the night again.")
 
 
 def print_rejects(report: RejectReport) -> None:

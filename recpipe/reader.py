@@ -1,15 +1,14 @@
-"""What people ask of the lake: a user's recommendations, a query, what ran. Reads only; no JVM."""
+"""What people ask of the lake: a user's recommendations, a query, figures of models. Reads only; no JVM."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from recpipe import delta, tables
-from recpipe.environments import JOBS
 from recpipe.errors import UserError
 
 Row = Mapping[str, Any]
@@ -29,30 +28,6 @@ class UserPage:
     ds: date
     history: Sequence[Row]
     recommendations: Sequence[Row]
-
-
-@dataclass(frozen=True)
-class DayStatus:
-    """What is known of one day: its seal, and the last attempt of each job by job name."""
-
-    ds: date
-    sealed: bool
-    lines_read: int
-    accepted: int
-    rejected: int
-    duplicates: int
-    jobs: Mapping[str, str]
-    stopped: str | None = None  # what the reject limit says of it, until it is sealed
-
-    @property
-    def state(self) -> str:
-        if self.stopped:
-            return self.stopped
-        if all(self.jobs.get(job) == "success" for job in JOBS):
-            return "complete"
-        if failed := [job for job in JOBS if self.jobs.get(job) == "failed"]:
-            return f"failed in {failed[0]}"
-        return "incomplete" if self.jobs else "not run"
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, sql: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -83,8 +58,7 @@ def served_day(connection: duckdb.DuckDBPyConnection) -> date | None:
 
 
 def sealed_days(root: Path) -> set[date]:
-    days = delta.connect(root, (tables.ARRIVALS,)).sql("select distinct arrived_on from arrivals").fetchall()
-    return {day for (day,) in days}
+    return delta.days(root, tables.ARRIVALS)
 
 
 def show(root: Path, user_id: str, ds: date | None = None) -> UserPage:
@@ -133,51 +107,6 @@ def _explain_nothing(connection: duckdb.DuckDBPyConnection, lists: str, user_id:
         f"expected a user who is known on {day}, found {user_id!r}; "
         "visitors without a history get the default list: `recpipe show --stranger`"
     )
-
-
-def status(
-    root: Path, first: date | None, last: date | None, stopped: Mapping[date, str] | None = None
-) -> list[DayStatus]:
-    """Each day from ``first`` to ``last`` (default: the days that ran or arrived), with what ran for it.
-
-    ``stopped`` tells of the days that the reject limit stopped; of a day that was sealed since, it is passed over.
-
-    Raises:
-        UserError: ``first`` is after ``last``.
-    """
-    connection = delta.connect(root, (tables.ARRIVALS, tables.RUNS))
-    arrived = {
-        row["arrived_on"]: row
-        for row in rows_of(
-            connection,
-            """select arrived_on, sum(lines_read)::bigint as lines_read, sum(accepted)::bigint as accepted,
-                      sum(rejected)::bigint as rejected, sum(duplicates)::bigint as duplicates
-               from arrivals group by arrived_on""",
-        )
-    }
-    jobs: dict[date, dict[str, str]] = {}
-    attempts = connection.sql("select ds, job, arg_max(status, ended_at) from runs group by ds, job").fetchall()
-    for ds, job, state in attempts:
-        jobs.setdefault(ds, {})[job] = state
-    stopped = {day: said for day, said in (stopped or {}).items() if day not in arrived}
-    known = sorted({*jobs, *stopped} | ({max(arrived)} if arrived else set()))
-    if first is None and last is None and not known:
-        return []
-    first, last = first or min(last or known[0], *known), last or max(first or known[-1], *known)
-    if first > last:
-        raise UserError(f"expected --from before --to, found {first} after {last}")
-    nothing = {"lines_read": 0, "accepted": 0, "rejected": 0, "duplicates": 0}
-    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
-    return [
-        DayStatus(
-            ds=day,
-            sealed=day in arrived,
-            jobs=jobs.get(day, {}),
-            stopped=stopped.get(day),
-            **{name: arrived.get(day, nothing)[name] for name in nothing},
-        )
-        for day in days
-    ]
 
 
 def model_figures(root: Path) -> list[dict[str, Any]]:

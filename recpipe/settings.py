@@ -153,6 +153,8 @@ class Settings(BaseSettings):
     """Share of a day's lines that may be rejected before the run stops."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 7
     """Seed of every random choice: ties in time, shuffles, weights."""
+    full_refresh: bool = False
+    """Whether features are computed from all that was known, and not from those of the day before; rows are equal."""
     schedule_from: date = date(1995, 1, 1)
     """First day that the nightly DAG may be run for."""
     schedule_until: date | None = None
@@ -196,7 +198,7 @@ class Settings(BaseSettings):
     def result_hash(self) -> str:
         """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out."""
         deciding = self.model_dump_json(
-            exclude={"home", "audit", "spark", "airflow", "images", "schedule_from", "schedule_until"}
+            exclude={"home", "audit", "spark", "airflow", "images", "full_refresh", "schedule_from", "schedule_until"}
         )
         return hashlib.sha256(f"{deciding} {self.images.deciding()}".encode()).hexdigest()[:12]
 

@@ -14,8 +14,9 @@ from recpipe import delta
 from recpipe import lake as lake_module
 from recpipe.audit_log import kept_audits
 from recpipe.errors import UserError
-from recpipe.lake import Lake, conform, readable_errors
+from recpipe.lake import Lake, conform
 from recpipe.settings import AuditSettings
+from recpipe.spark_errors import readable_errors
 from recpipe.tables import ARRIVALS, EVALUATION_EXAMPLES, REVIEWS, TRAINING_EXAMPLES, USER_FEATURES
 from tests.frames import frame
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, review
@@ -57,7 +58,7 @@ def test_e03_a_write_is_one_commit_that_tells_what_made_it(lake):
     written = lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
     assert written.version == version(lake) == before + 1
     told = json.loads(delta.open_table(lake.root, REVIEWS).history(1)[0]["userMetadata"])
-    assert told["recpipe"] == "reviews"
+    assert told["table"] == "reviews"
     assert told["expectations_met"] > 5
     assert len(told["code_hash"]) == len(told["settings_hash"]) == 12
 

@@ -1,0 +1,208 @@
+"""What ran for each day, what is missing, running, failed or stale, and the command that mends it. No JVM."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from recpipe import delta
+from recpipe.environments import JOBS
+from recpipe.errors import UserError
+from recpipe.reader import rows_of
+from recpipe.settings import Settings, code_hash
+from recpipe.tables import ARRIVALS, ITEM_EMBEDDINGS, MODEL_VERDICTS, RUNS
+
+SHOWN_DAYS = 30
+"""Days that are shown when none are named."""
+
+DONE_ANEW = ("build_features", "embed", "recommend_top_k")
+"""Jobs whose rows another run replaces. Arrivals are sealed and verdicts are final, whatever code made them."""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """The newest attempt of a job for a day."""
+
+    attempt: int
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+    message: str
+    versions: Mapping[str, int]
+    inputs: Mapping[str, int]
+    code_hash: str
+    settings_hash: str
+
+
+@dataclass(frozen=True)
+class DayStatus:
+    """What is known of one day: its seal, the newest attempt of each job by name, and why its rows are stale."""
+
+    ds: date
+    sealed: bool
+    lines_read: int
+    accepted: int
+    rejected: int
+    duplicates: int
+    jobs: Mapping[str, JobStatus]
+    stopped: str | None  # what the reject limit says of it, until it is sealed
+    stale: Sequence[str]
+    is_before: bool  # the first arrival, so that nothing can run for it
+
+    def jobs_that(self, status: str) -> list[str]:
+        return [job for job in JOBS if job in self.jobs and self.jobs[job].status == status]
+
+    @property
+    def state(self) -> str:
+        if self.stopped:
+            return self.stopped
+        if running := self.jobs_that("running"):
+            return f"running {running[0]} since {self.jobs[running[0]].started_at:%Y-%m-%d %H:%M}, no end known"
+        if failed := self.jobs_that("failed"):
+            return f"failed in {failed[0]}"
+        if not self.jobs:
+            return "before the first arrival" if self.is_before else "missing"
+        if lacking := [job for job in JOBS if job not in self.jobs]:
+            return f"incomplete, without {', '.join(lacking)}"
+        return f"stale: {'; '.join(self.stale)}" if self.stale else "complete"
+
+    @property
+    def wants_a_run(self) -> bool:
+        """Whether running the night again would mend it; of one that runs, nobody knows whether it still does."""
+        is_stopped = self.stopped is not None and self.stopped.startswith("stopped")
+        return self.state != "complete" and not (is_stopped or self.is_before or self.jobs_that("running"))
+
+
+def status(
+    settings: Settings, first: date | None, last: date | None, stopped: Mapping[date, str] | None = None
+) -> list[DayStatus]:
+    """Each day from ``first`` to ``last`` (default: the last days that ran or arrived), with what ran for it.
+
+    ``stopped`` tells of the days that the reject limit stopped; of a day that was sealed since, it is passed over.
+
+    Raises:
+        UserError: ``first`` is after ``last``.
+    """
+    root = settings.lake
+    sealed, ran = delta.days(root, ARRIVALS), delta.days(root, RUNS)
+    stopped = {day: said for day, said in (stopped or {}).items() if day not in sealed}
+    known = {*ran, *stopped, *([max(sealed)] if sealed else [])}
+    if not known and not (first or last):
+        return []
+    last = last or max(known | {first} if first else known)
+    first = first or max(min(known | {last}), last - timedelta(days=SHOWN_DAYS - 1))
+    if first > last:
+        raise UserError(f"expected --from before --to, found {first} after {last}")
+    counts, jobs, models = _counts(settings, first, last), _newest_attempts(settings, first, last), _Models(settings)
+    carried = models.carried(first, last)
+    current = code_hash(), settings.result_hash()
+    nothing = {"lines_read": 0, "accepted": 0, "rejected": 0, "duplicates": 0}
+    return [
+        DayStatus(
+            ds=day,
+            sealed=day in sealed,
+            jobs=jobs.get(day, {}),
+            stopped=stopped.get(day),
+            stale=_stale(jobs.get(day, {}), current, carried.get(day), models.champion(day)),
+            is_before=bool(sealed) and day < min(sealed),
+            **counts.get(day, nothing),
+        )
+        for day in (first + timedelta(days=offset) for offset in range((last - first).days + 1))
+    ]
+
+
+def _counts(settings: Settings, first: date, last: date) -> dict[date, dict[str, int]]:
+    rows = rows_of(
+        delta.connect(settings.lake, [ARRIVALS], (first, last)),
+        """select arrived_on, sum(lines_read)::bigint as lines_read, sum(accepted)::bigint as accepted,
+                  sum(rejected)::bigint as rejected, sum(duplicates)::bigint as duplicates
+           from arrivals group by arrived_on""",
+    )
+    return {row.pop("arrived_on"): row for row in rows}
+
+
+def _newest_attempts(settings: Settings, first: date, last: date) -> dict[date, dict[str, JobStatus]]:
+    found: dict[date, dict[str, JobStatus]] = {}
+    rows = rows_of(
+        delta.connect(settings.lake, [RUNS], (first, last)),
+        """select ds, job, attempt, status, started_at, ended_at, message, versions, inputs, code_hash, settings_hash
+           from runs qualify row_number() over (partition by ds, job order by attempt desc) = 1""",
+    )
+    for row in rows:
+        row |= {name: json.loads(row[name]) for name in ("versions", "inputs")}
+        found.setdefault(row.pop("ds"), {})[row.pop("job")] = JobStatus(**row)
+    return found
+
+
+class _Models:
+    """Which model a day's vectors carry, and which one they should, see `model.anchors.champion`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._root = settings.lake
+        promoted = rows_of(
+            delta.connect(settings.lake, [MODEL_VERDICTS]),
+            """select effective_from, model_version from model_verdicts where verdict = 'promoted'
+               order by effective_from, sequence""",
+        )
+        self._days = [row["effective_from"] for row in promoted]
+        self._versions = [row["model_version"] for row in promoted]
+
+    def champion(self, day: date) -> str | None:
+        place = bisect_right(self._days, day)
+        return self._versions[place - 1] if place else None
+
+    def carried(self, first: date, last: date) -> dict[date, str]:
+        rows = delta.connect(self._root, [ITEM_EMBEDDINGS], (first, last))
+        return dict(rows.sql("select ds, min(model_version) from item_embeddings group by ds").fetchall())
+
+
+def _stale(
+    jobs: Mapping[str, JobStatus], current: tuple[str, str], carried: str | None, champion: str | None
+) -> list[str]:
+    """Why another run would give other rows than those that are there; nothing for a night that has gaps."""
+    if any(job not in jobs or jobs[job].status != "success" for job in JOBS):
+        return []
+    reasons = list(_written_again(jobs))
+    for what, found, expected in (
+        ("code", "code_hash", current[0]),
+        ("settings", "settings_hash", current[1]),
+    ):
+        if others := [job for job in DONE_ANEW if getattr(jobs[job], found) != expected]:
+            reasons.append(f"{what} changed since {others[0]}")
+    if carried != champion:
+        reasons.append(f"scored by {carried or 'no model'}, the champion is {champion or 'none'}")
+    return reasons
+
+
+def _written_again(jobs: Mapping[str, JobStatus]) -> Iterator[str]:
+    """Jobs that wrote a table after a job to their right had looked at it."""
+    order = list(JOBS)
+    for place, left in enumerate(order):
+        for right in order[place + 1 :]:
+            seen = jobs[right].inputs
+            if any(seen.get(table, version) < version for table, version in jobs[left].versions.items()):
+                yield f"{left} ran again after {right}"
+                break
+
+
+def commands(days: Iterable[DayStatus]) -> list[str]:
+    """What mends the days: one command a stretch of days."""
+    stretches: list[list[date]] = []
+    for day in (day.ds for day in days if day.wants_a_run):
+        if stretches and day - stretches[-1][-1] == timedelta(days=1):
+            stretches[-1].append(day)
+        else:
+            stretches.append([day])
+    return [
+        f"make backfill FROM={days[0]} TO={days[-1]}" if len(days) > 1 else f"recpipe run night --ds {days[0]}"
+        for days in stretches
+    ]
+
+
+def as_json(day: DayStatus) -> dict[str, Any]:
+    told = ("attempt", "status", "started_at", "ended_at", "message")
+    jobs = {job: {name: getattr(found, name) for name in told} for job, found in day.jobs.items()}
+    fields = ("ds", "sealed", "lines_read", "accepted", "rejected", "duplicates", "stale")
+    return {name: getattr(day, name) for name in fields} | {"state": day.state, "jobs": jobs}
