@@ -132,7 +132,8 @@ def _newest_attempts(settings: Settings, first: date, last: date) -> dict[date, 
     )
     for row in rows:
         row |= {name: json.loads(row[name]) for name in ("versions", "inputs")}
-        found.setdefault(row.pop("ds"), {})[row.pop("job")] = JobStatus(**row)
+        ds, job = row.pop("ds"), row.pop("job")
+        found.setdefault(ds, {})[job] = JobStatus(**row)
     return found
 
 

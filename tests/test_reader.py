@@ -3,20 +3,17 @@ from datetime import UTC, datetime
 import pytest
 
 from recpipe import delta, reader
-from recpipe.environments import JOBS
 from recpipe.errors import UserError
 from recpipe.tables import (
-    ARRIVALS,
     ITEMS,
     METRICS,
     MODEL_VERDICTS,
     RECOMMENDATIONS,
     RECOMMENDATIONS_CURRENT,
     REVIEWS,
-    RUNS,
     STRANGER,
 )
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, item, recommendation, review, verdict
+from tests.rows import MONDAY, TUESDAY, item, recommendation, review, verdict
 
 
 @pytest.fixture
@@ -99,29 +96,6 @@ def test_a_refused_query_is_one_line(lake, sql):
     assert "\n" not in str(refusal.value)
 
 
-def test_status_tells_arrivals_and_nights_day_by_day(lake):
-    delta.append(
-        lake, ARRIVALS, [arrival(), arrival(file="b.json"), arrival(arrived_on=WEDNESDAY, kind="none", file="")]
-    )
-    later = datetime(2024, 1, 6, tzinfo=UTC)
-    delta.append(lake, RUNS, [attempt(MONDAY, job) for job in JOBS])
-    delta.append(lake, RUNS, [attempt(TUESDAY, "ingest_reviews", "failed"), attempt(WEDNESDAY, "embed", "failed")])
-    delta.append(lake, RUNS, [attempt(WEDNESDAY, "embed", ended_at=later)])
-    days = reader.status(lake, None, None)
-    assert [(day.ds, day.sealed, day.lines_read, day.state) for day in days] == [
-        (MONDAY, True, 20, "complete"),
-        (TUESDAY, False, 0, "failed in ingest_reviews"),
-        (WEDNESDAY, True, 10, "incomplete"),
-    ]
-
-
-def test_status_of_a_fresh_lake_is_empty_and_a_wrong_span_is_refused(lake):
-    assert reader.status(lake, None, None) == []
-    assert [day.state for day in reader.status(lake, MONDAY, TUESDAY)] == ["not run", "not run"]
-    with pytest.raises(UserError, match="--from before --to"):
-        reader.status(lake, TUESDAY, MONDAY)
-
-
 def test_models_are_shown_with_their_figures(lake):
     delta.append(lake, MODEL_VERDICTS, [verdict()])
     figure = {
@@ -136,14 +110,3 @@ def test_models_are_shown_with_their_figures(lake):
     [model] = reader.model_figures(lake)
     assert model["metrics"] == {"two_tower": {"ndcg_at_10": 0.5}, "popular_recent": {"ndcg_at_10": 0.1}}
     assert model["users"] == 9
-
-
-def test_status_names_a_day_that_the_reject_limit_stopped_until_it_is_sealed(lake):
-    delta.append(lake, ARRIVALS, [arrival()])
-    delta.append(lake, RUNS, [attempt(WEDNESDAY, "ingest_reviews", "failed")])
-    days = reader.status(lake, None, None, {MONDAY: "stopped: old", TUESDAY: "stopped: 52 of 400 rejected, see r.json"})
-    assert [day.state for day in days] == [
-        "not run",
-        "stopped: 52 of 400 rejected, see r.json",
-        "failed in ingest_reviews",
-    ]

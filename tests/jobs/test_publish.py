@@ -1,4 +1,5 @@
 from datetime import date
+from threading import Event, Thread
 
 import pytest
 
@@ -50,3 +51,20 @@ def test_a_day_without_lists_keeps_the_served_ones(settings):
     with pytest.raises(UserError, match="found none; run recommend_top_k"):
         publish.main(WEDNESDAY, settings)
     assert reader.served_day(delta.connect(settings.lake)) == date(2024, 1, 1)
+
+
+def test_the_day_that_is_served_is_decided_under_the_lock(settings, monkeypatch):
+    asked, take = Event(), delta.table_lock
+
+    def lock(root, table):
+        asked.set()
+        return take(root, table)
+
+    with take(settings.lake, RECOMMENDATIONS_CURRENT):
+        monkeypatch.setattr(delta, "table_lock", lock)
+        older = Thread(target=publish.main, args=(MONDAY, settings))
+        older.start()
+        assert asked.wait(30)  # it has read its lists and waits
+        publish.main(TUESDAY, settings)
+    older.join()
+    assert served(settings) == [(TUESDAY, "tuesday's")]

@@ -1,0 +1,58 @@
+import subprocess
+import sys
+import time
+from threading import Thread
+
+from recpipe.locks import file_lock
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from recpipe.locks import file_lock
+lock, held, go = map(Path, sys.argv[1:])
+with file_lock(lock):
+    with file_lock(lock):
+        pass
+    held.touch()
+    while not go.exists(): time.sleep(0.02)
+    held.unlink()
+"""
+
+
+def test_another_process_waits_although_the_holder_took_and_left_it_a_second_time(tmp_path):
+    lock, held, go = (tmp_path / name for name in ("a.lock", "held", "go"))
+    with subprocess.Popen([sys.executable, "-c", HOLDER, *map(str, (lock, held, go))]) as holder:
+        while not held.exists():
+            assert holder.poll() is None
+            time.sleep(0.02)
+        seen = []
+
+        def take():
+            with file_lock(lock):
+                seen.append(held.exists())
+
+        waiting = Thread(target=take)
+        waiting.start()
+        time.sleep(0.3)
+        assert seen == []
+        go.touch()
+        waiting.join(30)
+    assert seen == [False]
+
+
+def test_threads_wait_for_each_other(tmp_path):
+    most, inside = [], []
+
+    def take():
+        with file_lock(tmp_path / "locks" / "a.lock"):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.01)
+            inside.pop()
+
+    threads = [Thread(target=take) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 8
