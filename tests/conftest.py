@@ -18,7 +18,7 @@ from recpipe.environments import environment_python, job_variables
 
 TESTS = Path(__file__).parent
 ELSEWHERE = {
-    "spark": ("transforms", "test_lake.py", "test_expectations.py"),
+    "spark": ("transforms", "test_lake.py", "test_writes.py", "test_expectations.py"),
     "train": ("model", "evaluation"),
     "airflow": ("dags",),
 }

@@ -1,0 +1,216 @@
+"""Writes through Spark beside other writers and readers: locks, conflicts, newer attempts, kills."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+from delta.exceptions import ConcurrentAppendException
+from pyspark.sql import functions as F
+
+from recpipe import attempts, commits, delta
+from recpipe import lake as lake_module
+from recpipe.errors import Superseded, UserError
+from recpipe.settings import Settings
+from recpipe.tables import REVIEWS, USERS
+from tests.frames import frame
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, review
+
+
+def on(day, user="U1"):
+    return review(user, "a", arrived_on=day)
+
+
+def reviews(lake, *rows):
+    return frame(lake.spark, REVIEWS, *rows)
+
+
+def users(lake):
+    return sorted((row.arrived_on, row.user_id) for row in lake.read(REVIEWS).collect())
+
+
+def version(lake):
+    return delta.open_table(lake.root, REVIEWS).version()
+
+
+def test_a_commit_waits_for_the_lock_that_delta_rs_holds(lake, tmp_path, monkeypatch):
+    held, asked, gone = (tmp_path / name for name in ("held", "asked", "gone"))
+    code = (
+        "import sys, time; from pathlib import Path; from recpipe import delta; from recpipe.tables import REVIEWS\n"
+        "root, held, asked, gone = map(Path, sys.argv[1:])\n"
+        "with delta.table_lock(root, REVIEWS):\n"
+        "    held.touch()\n"
+        "    while not asked.exists(): time.sleep(0.05)\n"
+        "    time.sleep(5); gone.touch()"
+    )
+    lake.overwrite_partition(REVIEWS, reviews(lake), MONDAY)  # the first commit of a session takes long by itself
+    arrange = lake_module._sorted_into_files
+
+    def arranged(*arguments, **named):  # the last step before the commit
+        asked.touch()
+        return arrange(*arguments, **named)
+
+    monkeypatch.setattr(lake_module, "_sorted_into_files", arranged)
+    with subprocess.Popen([sys.executable, "-c", code, *map(str, (lake.root, held, asked, gone))]) as holder:
+        try:
+            while not held.exists():
+                assert holder.poll() is None
+                time.sleep(0.05)
+            written = lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
+        finally:
+            asked.touch()  # else a fault above would wait for the holder for ever
+    commit = Path(delta.table_uri(lake.root, REVIEWS)) / "_delta_log" / f"{written.version:020}.json"
+    assert commit.stat().st_mtime > gone.stat().st_mtime
+
+
+@pytest.fixture
+def conflicting(monkeypatch, lake):
+    """Makes the next commits fail as if a writer on another host had been there; gives what is done meanwhile."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    writer = type(lake.spark.range(1).write)
+    save, meanwhile = writer.save, []
+
+    def conflicted(self, path):
+        if meanwhile:
+            meanwhile.pop()()
+            raise ConcurrentAppendException("a file was added", "")
+        save(self, path)
+
+    monkeypatch.setattr(writer, "save", conflicted)
+    return meanwhile
+
+
+def test_e04_a_conflict_is_tried_again_and_not_for_ever(lake, conflicting):
+    conflicting += [lambda: None] * 3
+    lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
+    assert (conflicting, users(lake)) == ([], [(MONDAY, "U1")])
+    conflicting += [lambda: None] * 100
+    with pytest.raises(ConcurrentAppendException):
+        lake.overwrite_partition(REVIEWS, reviews(lake), MONDAY)
+    assert len(conflicting) == 100 - lake_module.COMMIT_ATTEMPTS
+
+
+def test_e04_after_a_conflict_the_frame_is_read_again_and_not_sent_as_it_was(lake, conflicting):
+    delta.overwrite_partition(lake.root, REVIEWS, [on(MONDAY, "old")], MONDAY)
+    copied = lake.of_day(REVIEWS, MONDAY).withColumn("arrived_on", F.lit(TUESDAY))
+    conflicting.append(lambda: delta.overwrite_partition(lake.root, REVIEWS, [on(MONDAY, "new")], MONDAY))
+    lake.overwrite_partition(REVIEWS, copied, TUESDAY)
+    assert users(lake) == [(MONDAY, "new"), (TUESDAY, "new")]
+
+
+def test_e08_a_superseded_attempt_commits_nothing(lake, tmp_path):
+    settings = Settings(home=tmp_path)
+    first, second = (attempts.begin(settings, "ingest_reviews", MONDAY, name) for name in ("first", "second"))
+    with commits.made_by(second):
+        lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY, "second")), MONDAY)
+    before = version(lake)
+    with commits.made_by(first), pytest.raises(Superseded, match="attempt 1 for 2024-01-01 to be the newest, found 2"):
+        lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY, "first")), MONDAY)
+    assert (version(lake), users(lake)) == (before, [(MONDAY, "second")])
+    told = json.loads(delta.open_table(lake.root, REVIEWS).history(1)[0]["userMetadata"])
+    expected = {"table": "reviews", "job": "ingest_reviews", "ds": "2024-01-01", "run_id": "second", "attempt": 2}
+    assert {name: told[name] for name in expected} == expected
+
+
+WRITER = """
+import sys
+from datetime import date
+from pathlib import Path
+from recpipe.lake import Lake, spark_session
+from recpipe.settings import Settings, SparkSettings
+from recpipe.tables import REVIEWS
+from tests.frames import frame
+from tests.rows import review
+
+root, day, times = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), int(sys.argv[3])
+with spark_session(Settings(home=root, spark=SparkSettings(shuffle_partitions=2, driver_memory="1g"))) as spark:
+    lake = Lake(spark, root)
+    for turn in range(times):
+        rows = [review(f"U{n}", f"turn {turn}", arrived_on=day) for n in range(turn % 2 * 50 + 50)]
+        lake.overwrite_partition(REVIEWS, frame(spark, REVIEWS, *rows), day)
+        print(turn, flush=True)
+"""
+
+
+def writer(lake, day, times):
+    """Another process with a JVM of its own that overwrites the day again and again, by 50 rows and 100 in turn."""
+    command = [sys.executable, "-c", WRITER, str(lake.root), str(day), str(times)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def test_e04_two_processes_overwrite_two_days_of_one_table_at_once(lake):
+    delta.overwrite_partition(lake.root, REVIEWS, [on(WEDNESDAY)], WEDNESDAY)
+    [kept] = delta.snapshot_files(lake.root, REVIEWS)
+    before, bytes_before = version(lake), Path(kept).read_bytes()
+    with writer(lake, MONDAY, 4) as other:
+        assert other.stdout.readline() == "0\n"  # from here on both write
+        for turn in range(4):
+            lake.overwrite_partition(REVIEWS, reviews(lake, on(TUESDAY, f"U{turn}")), TUESDAY)
+        other.wait()
+    assert other.returncode == 0
+    assert version(lake) == before + 8
+    counts = delta.connect(lake.root).sql(
+        "select arrived_on, max(item_id), count(*) from reviews group by 1 order by 1"
+    )
+    assert counts.fetchall() == [(MONDAY, "turn 3", 100), (TUESDAY, "a", 1), (WEDNESDAY, "a", 1)]
+    assert delta.snapshot_files(lake.root, REVIEWS, {"arrived_on": WEDNESDAY}) == [kept]
+    assert Path(kept).read_bytes() == bytes_before
+
+
+def test_e07_a_write_that_is_killed_leaves_the_old_rows_or_the_new_ones(lake):
+    with writer(lake, MONDAY, 1000) as killed:
+        turns = [killed.stdout.readline() for _ in range(3)]
+        time.sleep(0.5)  # in the midst of the next
+        os.killpg(killed.pid, signal.SIGKILL)  # the JVM too
+    assert turns == ["0\n", "1\n", "2\n"]
+    found = delta.connect(lake.root).sql("select item_id, count(*) from reviews group by 1").fetchall()
+    assert found in ([("turn 2", 50)], [("turn 3", 100)], [("turn 4", 50)])
+    rerun = reviews(lake, *(on(MONDAY, f"U{n}") for n in range(3)))
+    lake.overwrite_partition(REVIEWS, rerun, MONDAY)
+    assert users(lake) == [(MONDAY, f"U{n}") for n in range(3)]
+    assert len(delta.snapshot_files(lake.root, REVIEWS)) == 1
+
+
+def test_readers_see_whole_states_while_spark_overwrites_a_day(lake):
+    few, many = (reviews(lake, *(on(MONDAY, f"U{n}") for n in range(count))).persist() for count in (50, 100))
+    lake.overwrite_partition(REVIEWS, few, MONDAY)
+    done, seen = Event(), []
+
+    def read():
+        while not done.is_set():
+            seen.extend(delta.connect(lake.root, [REVIEWS]).sql("select count(*) from reviews").fetchone())
+
+    reader = Thread(target=read)
+    reader.start()
+    for turn in range(20):
+        lake.overwrite_partition(REVIEWS, few if turn % 2 else many, MONDAY)
+    done.set()
+    reader.join()
+    assert len(seen) > 20
+    assert set(seen) == {50, 100}
+
+
+@pytest.mark.parametrize(
+    ("properties", "feature"),
+    [
+        ("'delta.enableDeletionVectors' = 'true'", "deletionVectors"),
+        ("'delta.columnMapping.mode' = 'name'", "columnMapping"),
+    ],
+)
+def test_e14_a_table_with_a_reader_feature_is_refused_in_one_line(lake, properties, feature):
+    delta.overwrite_partition(lake.root, REVIEWS, [on(MONDAY), on(MONDAY, "U2")], MONDAY)
+    path = f"delta.`{delta.table_uri(lake.root, REVIEWS)}`"
+    lake.spark.sql(f"alter table {path} set tblproperties ({properties})")
+    lake.spark.sql(f"delete from {path} where user_id = 'U2'")
+    for read in (lambda: delta.connect(lake.root), lambda: lake.read(REVIEWS), lambda: delta.require_lake(lake.root)):
+        with pytest.raises(
+            UserError, match=f"table reviews at .* without reader features, found .*{feature}"
+        ) as raised:
+            read()
+        assert "\n" not in str(raised.value)
+    assert lake.read(USERS).count() == 0
