@@ -74,7 +74,7 @@ def test_nothing_but_a_date_passes(text):
 
 @pytest.mark.parametrize("job", [job for job, environment in JOBS.items() if environment == "spark"])
 def test_a_spark_task_gets_the_date_and_the_run_as_list_items(job):
-    task = rendered(job, dag_run(), {"run_date": "2024-01-15"})
+    task = rendered(job, dag_run(), {"run_date": "2024-01-15", "full_refresh": False})
     assert task.application_args == ["--ds", "2024-01-15", "--run-id", "manual__2024-01-31T00:00:00+00:00"]
     assert task.application.endswith(f"jobs/{job}.py")
     assert task.env_vars["RECPIPE_HOME"] == "/shop"
@@ -90,6 +90,15 @@ def test_another_task_gets_them_as_variables_that_no_shell_reads(job):
     assert task.append_env
 
 
+@pytest.mark.parametrize("run_type", ["scheduled", "backfill", "manual"])
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_full_refresh_reaches_the_job_that_makes_features_in_any_run(run_type, wanted):
+    params = {"run_date": None, "full_refresh": wanted}
+    task = rendered("build_features", dag_run(run_type=run_type), params)
+    assert task.env_vars["RECPIPE_FULL_REFRESH"] == str(wanted)
+    assert "RECPIPE_FULL_REFRESH" not in rendered("ingest_reviews", dag_run(run_type=run_type), params).env_vars
+
+
 def test_the_environment_of_the_scheduler_does_not_go_into_the_dag(monkeypatch):
     monkeypatch.setenv("A_SECRET", "hush")
     shown = rendered("ingest_reviews", dag_run(), {}).env_vars | rendered("publish", dag_run(), {}).env
@@ -102,12 +111,14 @@ def test_the_environment_of_the_scheduler_does_not_go_into_the_dag(monkeypatch):
         (UserError("expected a date"), "fail"),
         (AirflowException("Bash command failed. The command returned a non-zero exit code 2."), "fail"),
         (AirflowException("Cannot execute: spark-submit job.py. Error code is: 2.\nLast spark-submit output:"), "fail"),
+        (AirflowException("Bash command failed. The command returned a non-zero exit code 3."), "fail"),
+        (AirflowException("Cannot execute: spark-submit job.py. Error code is: 3."), "fail"),
         (AirflowException("Bash command failed. The command returned a non-zero exit code 20."), "default"),
         (AirflowException("Cannot execute: spark-submit job.py. Error code is: 1.\nexit code 2"), "default"),
         (OSError("a broken pipe"), "default"),
     ],
 )
-def test_what_a_user_must_mend_is_not_retried(error, action):
+def test_what_a_user_must_mend_or_a_newer_attempt_took_over_is_not_retried(error, action):
     assert RetryUnlessUserError().evaluate(error, try_number=1, max_tries=1).action.value == action
 
 

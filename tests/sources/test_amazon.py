@@ -50,10 +50,13 @@ def test_a17_an_item_of_2023():
     )
 
 
-def test_a17_missing_text_is_null_and_unknown_fields_do_not_matter():
-    assert record(b'{"parent_asin":"P1","title":"mug","new":{"x":[1]}}', ITEMS_2023) == Item(
-        "P1", "mug", None, [], None, None, None
-    )
+def test_e11_a_field_that_no_contract_knows_changes_nothing():
+    for line, format_ in ((item_2023, ITEMS_2023), (review_2018, REVIEWS_2018), (review_2023, REVIEWS_2023)):
+        assert record(line(style={"Size:": " 7.0 oz"}, new=[1]), format_) == record(line(), format_)
+
+
+def test_a17_missing_text_is_null():
+    assert record(b'{"parent_asin":"P1","title":"mug"}', ITEMS_2023) == Item("P1", "mug", None, [], None, None, None)
     bare = b'{"reviewerID":"U","asin":"I","overall":1,"unixReviewTime":1400000000}'
     assert record(bare, REVIEWS_2018) == Review("U", "I", 1400000000_000_000, 1.0, None, None, None, None)
 

@@ -5,13 +5,14 @@ import hashlib
 import json
 from contextlib import nullcontext
 from datetime import date
+from threading import Thread
 
 import pytest
 
 from jobs import ingest_reviews
 from jobs.ingest_reviews import take_in
 from recpipe import delta
-from recpipe.arriving import arriving_files, sealed_files
+from recpipe.arriving import arriving_files, ingest_lock, sealed_files
 from recpipe.errors import UserError
 from recpipe.lake import Lake
 from recpipe.landing import Choice, replay
@@ -136,6 +137,22 @@ def test_a_file_that_shows_up_in_a_sealed_day_is_not_read_and_named(tmp_path):
             f"{ds} is sealed already, nothing to do; not read, since their day was sealed before they showed up: "
             "reviews/arrived_on=2024-01-02/late.json"
         )
+
+
+def test_a_run_that_waited_while_another_sealed_its_day_adopts_the_others_rows(tmp_path):
+    lake, said = tmp_path / "lake", []
+    delta.create_tables(lake)
+    landed(tmp_path / "landing", "reviews", "2024-01-01", "r.json", review_2023())
+    loser = Thread(target=lambda: said.append(ingest_reviews.main(MONDAY, Settings(home=tmp_path))))
+    with ingest_lock(lake):
+        loser.start()
+        loser.join(1)
+        assert loser.is_alive()
+        delta.append(lake, ARRIVALS, [arrival(file="r.json")])
+        before = delta.versions(lake)
+    loser.join(60)
+    assert [result.message for result in said] == ["2024-01-01 is sealed already, nothing to do"]
+    assert delta.versions(lake) == before
 
 
 def test_events_of_a_shops_own_files_come_in_beside_reviews(spark, lake, landing, tmp_path, monkeypatch):
