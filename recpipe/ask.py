@@ -17,7 +17,7 @@ from recpipe.settings import read_settings
 from recpipe.status import SHOWN_DAYS, commands
 from recpipe.status import as_json as as_json_of
 from recpipe.status import status as status_of
-from recpipe.tables import STRANGER
+from recpipe.tables import RECOMMENDATIONS_CURRENT, STRANGER
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Day = Annotated[str | None, typer.Option(help="UTC day, such as 2024-03-10.")]
@@ -60,7 +60,8 @@ def status(
     settings = read_settings()
     stopped = rejects.stopped_days(settings.reports, settings.landing)
     days = status_of(settings, first and job.parse_day(first), last and job.parse_day(last), stopped)
-    served, models = reader.served_day(delta.connect(settings.lake)), reader.model_figures(settings.lake)
+    served = reader.served_day(delta.connect(settings.lake, [RECOMMENDATIONS_CURRENT]))
+    models = reader.model_figures(settings.lake)
     if as_json:
         told = {"served": served, "days": [as_json_of(day) for day in days], "mend": commands(days), "models": models}
         print_json(told)

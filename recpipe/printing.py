@@ -59,8 +59,9 @@ def print_status(
     print(f"Served: {served or 'nothing yet'}")
     for command in commands(days):
         print(f"To mend: {command}")
-    if running := [f"{day.ds}" for day in days if day.jobs_that("running")]:
-        print(f"If nothing works on {', '.join(running)} any more, it was killed: run the night again.")
+    for day in days:
+        if day.jobs_that("running"):
+            print(f"If nothing works on {day.ds} any more, it was killed: recpipe run night --ds {day.ds}")
 
 
 def print_rejects(report: RejectReport) -> None:
