@@ -15,9 +15,8 @@ def main(ds: date, settings: Settings) -> JobResult:
     [(rows, users)] = lists.aggregate("count(*), count(distinct user_id)").fetchall()
     if not rows:
         raise UserError(f"expected recommendations for {ds}, found none; run recommend_top_k for that day first")
-    with delta.table_lock(
-        settings.lake, RECOMMENDATIONS_CURRENT
-    ):  # two nights may end at once: the newer one is served
+    # Two nights may end at once, and the newer one is to be served.
+    with delta.table_lock(settings.lake, RECOMMENDATIONS_CURRENT):
         served = reader.served_day(delta.connect(settings.lake, [RECOMMENDATIONS_CURRENT]))
         if served and served > ds:
             return JobResult(f"{served} is served and newer than {ds}: nothing published", {"recommendations": rows})
