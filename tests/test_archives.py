@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from recpipe import archives
 from recpipe.archives import contents_of, is_zip, unpack
+from recpipe.choice import Choice
 from recpipe.errors import UserError
-from recpipe.landing import Choice, land, landed_files, replay
+from recpipe.landing import land, landed_files, replay
 from recpipe.settings import CHECKOUT
 from recpipe.sources.formats import CSV, Layout
 from recpipe.sources.known import FORMATS
