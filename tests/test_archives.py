@@ -263,7 +263,7 @@ def test_a_full_disk_is_told_apart_from_a_broken_archive(tmp_path, archive, land
     def full(*_):
         raise error.value
 
-    monkeypatch.setattr("recpipe.landing.unpack", full)
+    monkeypatch.setattr("recpipe.choice.unpack", full)
     assert refusal(archive, landing).startswith(f"expected to write into {landing}, found: [Errno 28]")
 
 
