@@ -2,19 +2,20 @@
 
 import hashlib
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
-from recpipe import delta
+from recpipe import delta, environments
 from recpipe.arriving import arriving_files
 from recpipe.cli import app
 from recpipe.errors import UserError
 from recpipe.intake import Intake
 from recpipe.rejects import RejectLimit
-from recpipe.tables import ARRIVALS
+from recpipe.tables import ARRIVALS, RUNS
 from tests.raw_lines import landed, review_2023, write_lines
-from tests.rows import MONDAY, TUESDAY, arrival
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt
 
 
 @pytest.fixture
@@ -62,3 +63,23 @@ def test_landing_a_file_that_the_lake_has_is_said_at_once(home):
         "again.json: 1 lines of reviews (amazon-2023) on 2024-01-02",
         "again.json of 2024-01-02: had arrived as 2024-01-01/a.json; it will not be read again",
     ]
+
+
+def test_status_says_why_a_day_failed_and_what_mends_it(home):
+    traceback = "Traceback (most recent call last):\n  File a.py\nValueError: no such thing"
+    rows = [attempt(MONDAY, "embed", "failed", message=traceback), attempt(WEDNESDAY, "ingest_reviews", "running")]
+    delta.append(home / "lake", RUNS, rows)
+    lines = recpipe("status").splitlines()
+    assert "2024-01-01 embed: ValueError: no such thing" in lines
+    assert "To mend: make backfill FROM=2024-01-01 TO=2024-01-02" in lines
+    assert lines[-1] == ("If nothing works on 2024-01-03 any more, it was killed: recpipe run night --ds 2024-01-03")
+    assert json.loads(recpipe("status", "--json"))["mend"] == ["make backfill FROM=2024-01-01 TO=2024-01-02"]
+
+
+@pytest.mark.parametrize(("options", "told"), [(["--full-refresh"], "true"), ([], "None")])
+def test_a_full_refresh_is_a_setting_of_the_jobs_process(home, monkeypatch, options, told):
+    code = "import os, sys; open(sys.argv[1], 'w').write(str(os.environ.get('RECPIPE_FULL_REFRESH')))"
+    command = [sys.executable, "-c", code, str(home / "told")]
+    monkeypatch.setattr(environments, "job_command", lambda *_: command)
+    recpipe("run", "build_features", "--ds", "2024-01-01", *options)
+    assert (home / "told").read_text() == told
