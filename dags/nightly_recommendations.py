@@ -14,7 +14,7 @@ retried; anything else is, once.
 **Rerun a day:** clear its first failed task *and everything after it*. Clearing a good run is safe too, since the same
 day gives the same rows. **Fill in past days:** `make backfill FROM=2024-01-01 TO=2024-01-07`, or *Trigger, Backfill*
 with reprocess behaviour *All Runs*; `recpipe status --from 2024-01-01 --to 2024-01-07` says which are missing or stale.
-**Run one day by hand:** trigger with `run_date`, such as 2024-01-31. `full_refresh` makes features of all that is known.
+**Run one day by hand:** trigger with `run_date`, such as 2024-01-31. `full_refresh` makes its features from scratch.
 
 **Roll back:** an older day never replaces a newer one here. Until the cause is mended and the newest day is run again,
 read the day you want from table `recommendations`, which keeps every day.

@@ -14,8 +14,7 @@ from recpipe.quality import quality as figures_of
 from recpipe.quality_report import quality_json
 from recpipe.quality_section import quality_page
 from recpipe.settings import read_settings
-from recpipe.status import SHOWN_DAYS, commands
-from recpipe.status import as_json as as_json_of
+from recpipe.status import SHOWN_DAYS, commands, status_json
 from recpipe.status import status as status_of
 from recpipe.tables import RECOMMENDATIONS_CURRENT, STRANGER
 
@@ -63,7 +62,7 @@ def status(
     served = reader.served_day(delta.connect(settings.lake, [RECOMMENDATIONS_CURRENT]))
     models = reader.model_figures(settings.lake)
     if as_json:
-        told = {"served": served, "days": [as_json_of(day) for day in days], "mend": commands(days), "models": models}
+        told = {"served": served, "days": [status_json(day) for day in days], "mend": commands(days), "models": models}
         print_json(told)
     else:
         print_status(days, served, models, is_cut=not (first or last) and len(days) == SHOWN_DAYS)

@@ -202,7 +202,7 @@ def commands(days: Iterable[DayStatus]) -> list[str]:
     ]
 
 
-def as_json(day: DayStatus) -> dict[str, Any]:
+def status_json(day: DayStatus) -> dict[str, Any]:
     told = ("attempt", "status", "started_at", "ended_at", "message")
     jobs = {job: {name: getattr(found, name) for name in told} for job, found in day.jobs.items()}
     fields = ("ds", "sealed", "lines_read", "accepted", "rejected", "duplicates", "stale")
