@@ -91,7 +91,7 @@ def _run(job: str, main: Main, ds: date, run_id: str, settings: Settings) -> Non
             told = str(error) if one_line else traceback.format_exc(limit=-3)
             with suppress(Exception):  # the job's own error counts, as below
                 _keep_audits(settings, attempt, audits)
-            with suppress(OSError):  # a disk that is full for the job is full for its row
+            with suppress(Exception):  # a disk that is full for the job is full for its row
                 attempt.end("superseded" if isinstance(error, Superseded) else "failed", told)
             raise
     said = [result.message, *warnings_of(audits)]

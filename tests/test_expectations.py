@@ -72,9 +72,12 @@ def test_a_word_that_is_not_allowed_is_named(spark):
 
 def test_e09_a_key_that_stands_twice_is_named(spark):
     twice = frame(spark, USER_FEATURES, USER, {**USER, "review_count": 3})
-    assert "compound_columns_to_be_unique(column_list=['ds', 'user_id']" in failure(USER_FEATURES, twice)
+    said = failure(USER_FEATURES, twice)
+    assert "compound_columns_to_be_unique(column_list=['ds', 'user_id']" in said
+    assert "U1" in said.partition("such as ")[2]
     rows = [{"first_arrived_on": MONDAY, "item_id": "a", "item_index": number} for number in (0, 1)]
-    assert "values_to_be_unique(column=item_id" in failure(ITEM_INDEX, frame(spark, ITEM_INDEX, *rows))
+    said = failure(ITEM_INDEX, frame(spark, ITEM_INDEX, *rows))
+    assert "values_to_be_unique(column=item_id): found 2 other rows of 2, such as a, a" in said
 
 
 def test_g07_a_frame_without_rows_passes_only_where_a_table_may_be_empty(spark):
