@@ -24,13 +24,16 @@ def create_tables(root: Path) -> list[str]:
 
     Without reader features, so that every Delta reader and plain Parquet readers of its file list see the same rows.
     A table whose creation was broken off before its constraints gets them now.
+
+    Raises:
+        UserError: a table was made by another version of its contract.
     """
     created = []
     with file_lock(root / ".locks" / "init.lock"):
         for table in TABLES:
             uri = table_uri(root, table)
             if DeltaTable.is_deltatable(uri):
-                made = DeltaTable(uri)
+                made = _of_this_version(root, table)
             else:
                 made = _create(uri, table)
                 created.append(table.name)
@@ -50,20 +53,27 @@ def _create(uri: str, table: Table) -> DeltaTable:
     )
 
 
+def _of_this_version(root: Path, table: Table) -> DeltaTable:
+    made = open_table(root, table)
+    if said := differences(table, made):
+        raise UserError(
+            f"expected the tables at {root} to be of this version of recpipe, found {table.name} with "
+            f"{', '.join(said)}; move the lake away, run `recpipe init` and `make backfill` from the first arrival on: "
+            "what landed is still there"
+        )
+    return made
+
+
 def require_lake(root: Path) -> None:
     """Raises:
-    UserError: a table is missing, or was made by another version of its contract.
+    UserError: a table is missing or half made, or was made by another version of its contract.
     """
     missing = [table.name for table in TABLES if not DeltaTable.is_deltatable(table_uri(root, table))]
     if missing:
         raise UserError(f"expected the tables of the lake at {root}, found no {', '.join(missing)}; run `recpipe init`")
     for table in TABLES:
-        if said := differences(table, open_table(root, table)):
-            raise UserError(
-                f"expected the tables at {root} to be of this version of recpipe, found {table.name} with "
-                f"{', '.join(said)}; move the lake away, run `recpipe init` and `make backfill` from the first arrival "
-                "on: what landed is still there"
-            )
+        if checks := missing_constraints(table, _of_this_version(root, table)):
+            raise UserError(f"expected table {table.name} complete, found no {', '.join(checks)}; run `recpipe init`")
 
 
 def versions(root: Path) -> dict[str, int]:

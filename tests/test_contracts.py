@@ -2,11 +2,12 @@
 
 import difflib
 import math
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import duckdb
 import pytest
-from deltalake import DeltaTable
 
 from recpipe import delta
 from recpipe.delta_contract import constraints, duckdb_type
@@ -89,18 +90,30 @@ def test_e06_first_inits_that_race_make_each_table_once(tmp_path):
     delta.require_lake(tmp_path)
 
 
-def test_a_creation_that_was_broken_off_is_completed(tmp_path):
-    delta._create(delta.table_uri(tmp_path, REVIEWS), REVIEWS)
-    delta.create_tables(tmp_path)
-    assert set(checks_of(tmp_path, REVIEWS)) == set(constraints(REVIEWS))
-
-
-def test_a_lake_of_another_version_is_told_in_one_line(lake):
-    table = delta.open_table(lake, RUNS)
-    table.alter.add_columns([DeltaTable(delta.table_uri(lake, REVIEWS)).schema().fields[1]])
-    table.alter.drop_constraint("attempt_in_range")
-    with pytest.raises(UserError) as raised:
+def test_a_creation_that_was_broken_off_is_told_and_completed(lake):
+    delta.open_table(lake, REVIEWS).alter.drop_constraint("vote_in_range")
+    with pytest.raises(UserError, match="expected table reviews complete, found no vote_in_range; run `recpipe init`"):
         delta.require_lake(lake)
+    assert delta.create_tables(lake) == []
+    delta.require_lake(lake)
+
+
+@pytest.mark.parametrize("command", [delta.require_lake, delta.create_tables])
+def test_a_lake_of_another_version_is_told_in_one_line(lake, command):
+    shutil.rmtree(lake / "runs")
+    delta._create(delta.table_uri(lake, RUNS), replace(REVIEWS, partition=()))
+    with pytest.raises(UserError) as raised:
+        command(lake)
     told = str(raised.value)
-    assert "found runs with an unknown user_id, no check attempt_in_range; move the lake away" in told
+    assert "found runs with an unknown arrived_on, " in told
+    assert "no attempt, " in told
+    assert ", other partitions; move the lake away, run `recpipe init`" in told
     assert "\n" not in told
+
+
+def test_a_column_of_another_type_is_told(lake):
+    columns = tuple(replace(column, type="bigint") if column.name == "attempt" else column for column in RUNS.columns)
+    shutil.rmtree(lake / "runs")
+    delta._create(delta.table_uri(lake, RUNS), replace(RUNS, columns=columns))
+    with pytest.raises(UserError, match="found runs with another attempt; move"):
+        delta.require_lake(lake)
