@@ -211,9 +211,9 @@ def status(
         states = [{**asdict(day), "state": day.state} for day in days]
         print_json({"served": served, "days": states, "models": models})
         return
-    columns = ["day", "arrived", "lines", "accepted", "rejected", "duplicates", "night"]
+    columns = ["day", "arrived", "lines", "accepted", "rejected", "duplicates", "erased", "night"]
     rows = [
-        (d.ds, "sealed" if d.sealed else "open", d.lines_read, d.accepted, d.rejected, d.duplicates, d.state)
+        (d.ds, "sealed" if d.sealed else "open", d.lines_read, d.accepted, d.rejected, d.duplicates, d.erased, d.state)
         for d in days
     ]
     print_rows("Days", columns, rows)

@@ -51,7 +51,7 @@ def print_rejects(report: RejectReport) -> None:
 def print_quality(report: Quality) -> None:
     days = list(report.days.items())
     shown = days[-report.trend_arrivals :]
-    columns = ["day", "files", "read", "accepted", "rejected", "duplicates", "no metadata"]
+    columns = ["day", "files", "read", "accepted", "rejected", "duplicates", "erased", "no metadata"]
     rows = [(day, *_figures(figures)) for day, figures in [*shown, ("in all", report.total)]]
     print_rows("Arrivals", columns, rows)
     if len(days) > len(shown):
@@ -72,7 +72,7 @@ def print_quality(report: Quality) -> None:
 
 def _figures(figures: Figures) -> tuple[Any, ...]:
     rejected = f"{figures.rejected} ({percent(figures.rejected_share)})" if figures.rejected else 0
-    counts = (figures.files, figures.read, figures.accepted, rejected, figures.duplicates)
+    counts = (figures.files, figures.read, figures.accepted, rejected, figures.duplicates, figures.erased)
     return (*counts, percent(figures.without_metadata_share))
 
 

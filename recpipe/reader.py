@@ -11,6 +11,7 @@ import duckdb
 from recpipe import delta, tables
 from recpipe.environments import JOBS
 from recpipe.errors import UserError
+from recpipe.intake import FATES
 
 Row = Mapping[str, Any]
 
@@ -41,6 +42,7 @@ class DayStatus:
     accepted: int
     rejected: int
     duplicates: int
+    erased: int
     jobs: Mapping[str, str]
     stopped: str | None = None  # what the reject limit says of it, until it is sealed
 
@@ -151,7 +153,8 @@ def status(
         for row in rows_of(
             connection,
             """select arrived_on, sum(lines_read)::bigint as lines_read, sum(accepted)::bigint as accepted,
-                      sum(rejected)::bigint as rejected, sum(duplicates)::bigint as duplicates
+                      sum(rejected)::bigint as rejected, sum(duplicates)::bigint as duplicates,
+                      sum(erased)::bigint as erased
                from arrivals group by arrived_on""",
         )
     }
@@ -166,7 +169,7 @@ def status(
     first, last = first or min(last or known[0], *known), last or max(first or known[-1], *known)
     if first > last:
         raise UserError(f"expected --from before --to, found {first} after {last}")
-    nothing = {"lines_read": 0, "accepted": 0, "rejected": 0, "duplicates": 0}
+    nothing = dict.fromkeys(("lines_read", *FATES), 0)
     days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
     return [
         DayStatus(

@@ -7,7 +7,7 @@ from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 
 
 def lines(count, kind="reviews", arrived_on=MONDAY, file="r.json", first_lines=(1,), **fate):
-    fate = {"reason": None, "is_duplicate": False, "notes": None, **fate}
+    fate = {"fate": "rejected" if "reason" in fate else "accepted", "reason": None, "notes": None, **fate}
     return (arrived_on, kind, file, *fate.values(), count, first_lines)
 
 
@@ -22,7 +22,7 @@ def test_it_says_every_count():
     took_in = intake(
         lines(7),
         lines(1, reason="bad_rating"),
-        lines(2, is_duplicate=True),
+        lines(2, fate="duplicates"),
         lines(3, "items", TUESDAY, notes=["unreadable_price"]),
         lines(2, "items", TUESDAY, reason="missing_item"),
         last=WEDNESDAY,
@@ -76,7 +76,7 @@ def test_rows_that_were_written_add_up_to_the_lines():
     took_in = intake(
         lines(7),
         lines(1, reason="bad_rating"),
-        lines(2, is_duplicate=True),
+        lines(2, fate="duplicates"),
         lines(3, "items"),
         lines(2, "items", reason="x"),
     )

@@ -1,7 +1,6 @@
 import itertools
 
 import pytest
-from pyspark.sql import functions as F
 
 from recpipe.tables import ITEMS, REVIEWS
 from recpipe.transforms.lines import kept
@@ -18,9 +17,9 @@ def kept_reviews(spark, *lines):
 
 def test_b06_of_two_equal_lines_one_is_kept_and_the_other_counts_as_a_duplicate(spark):
     marked = marked_reviews(spark, {"line_number": 1}, {"line_number": 2})
-    assert [(row.line_number, row.is_duplicate) for row in marked.sort("line_number").collect()] == [
-        (1, False),
-        (2, True),
+    assert [(row.line_number, row.fate) for row in marked.sort("line_number").collect()] == [
+        (1, "accepted"),
+        (2, "duplicates"),
     ]
     assert kept(marked, REVIEWS).columns == list(REVIEWS.column_names)
     assert kept(marked, REVIEWS).count() == 1
@@ -48,14 +47,13 @@ def test_b06_another_user_item_time_or_arrival_is_another_review(spark, other):
 
 def test_b06_copies_in_two_files_of_one_arrival_are_duplicates(spark):
     marked = marked_reviews(spark, {"file": "b.json"}, {"file": "a.json"})
-    assert [row.file for row in marked.filter("is_duplicate").collect()] == ["b.json"]
+    assert [row.file for row in marked.filter("fate = 'duplicates'").collect()] == ["b.json"]
 
 
 def test_rejected_lines_are_neither_reviews_nor_duplicates(spark):
     bad = {name: None for name in REVIEWS.column_names if name != "arrived_on"} | {"reason": "bad_rating"}
     marked = marked_reviews(spark, {}, bad, {**bad, "line_number": 2})
-    assert marked.filter("is_duplicate").count() == 0
-    assert marked.filter(F.col("is_duplicate").isNull()).count() == 0
+    assert sorted(row.fate for row in marked.collect()) == ["accepted", "rejected", "rejected"]
     assert kept(marked, REVIEWS).count() == 1
 
 
@@ -65,7 +63,7 @@ def test_an_item_has_one_version_an_arrival_in_whatever_order_lines_come(spark):
     for lines in itertools.permutations(versions):
         numbered = ({"line_number": place, **line} for place, line in enumerate(lines, 1))
         marked = mark(item_lines(spark, *numbered), ITEMS)
-        assert marked.filter("is_duplicate").count() == 2
+        assert marked.filter("fate = 'duplicates'").count() == 2
         found.append(kept(marked, ITEMS).collect())
     assert len(found) == 6
     assert all(rows == found[0] and len(rows) == 1 for rows in found)
