@@ -97,7 +97,8 @@ ERASED_USERS = Table(
 ARRIVALS = Table(
     name="arrivals",
     comment="A file taken in, with its counts; a day with rows here is sealed. The pictures of a day are one row of "
-    "kind `images`; a day without files has one of kind `none`. lines_read = accepted + rejected + duplicates + erased.",
+    "kind `images`; a day without files has one of kind `none`. lines_read = accepted + rejected + duplicates + "
+    "erased.",
     columns=(
         _ARRIVED_ON,
         Column("kind", "string", "reviews, events, items, users, images, or none."),

@@ -34,6 +34,12 @@ def test_it_says_every_count():
     )
 
 
+def test_lines_of_erased_users_are_said_and_no_rows():
+    took_in = intake(lines(7), lines(2, fate="erased"))
+    assert "9 lines of 1 files = 7 accepted + 0 rejected + 0 duplicates + 2 of erased users" in str(took_in)
+    took_in.require_sums({"reviews": 7})
+
+
 def test_a_day_on_which_nothing_arrived_is_said():
     assert str(intake()) == (
         "took in 2024-01-01: 0 lines of 0 files = 0 accepted + 0 rejected + 0 duplicates; nothing arrived on 2024-01-01"

@@ -6,9 +6,9 @@ from tests.transforms.marked_lines import item_lines, mark, review_lines
 FILES = "arrived_on date, kind string, file string, format string, origin string, sha256 string, same_as string"
 
 
-def counted(spark, review=(), item=()):
+def counted(spark, review=(), item=(), erased=()):
     frames = ((review_lines(spark, *review), REVIEWS), (item_lines(spark, *item), ITEMS))
-    return outcomes(spark, [mark(frame, table) for frame, table in frames])
+    return outcomes(spark, [mark(frame, table, *erased) for frame, table in frames])
 
 
 def files(spark, *names):
@@ -41,10 +41,12 @@ def test_lines_are_counted_by_fate(spark):
     }
 
 
-def test_lines_read_are_accepted_and_rejected_and_duplicates(spark):
+def test_lines_read_are_accepted_and_rejected_and_duplicates_and_erased(spark):
     review = [{}, {"line_number": 2}, {"line_number": 3, "reason": "x"}, {"line_number": 4, "user_id": "U2"}]
     sealed = arrivals(files(spark, (MONDAY, "reviews", "a.json")), counted(spark, review), MONDAY, MONDAY)
     assert counts(sealed) == [("2024-01-01", "reviews", "a.json", 4, 2, 1, 1, 0)]
+    sealed = arrivals(files(spark, (MONDAY, "reviews", "a.json")), counted(spark, review, (), ["U1"]), MONDAY, MONDAY)
+    assert counts(sealed) == [("2024-01-01", "reviews", "a.json", 4, 1, 1, 0, 2)]
 
 
 def test_every_day_of_the_range_is_sealed_and_one_without_files_by_a_row_of_kind_none(spark):

@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from recpipe.tables import ITEMS, REVIEWS
-from recpipe.transforms.lines import kept
+from recpipe.transforms.lines import kept, named_items
 from tests.transforms.marked_lines import item_lines, mark, review_lines
 
 
@@ -55,6 +55,25 @@ def test_rejected_lines_are_neither_reviews_nor_duplicates(spark):
     marked = marked_reviews(spark, {}, bad, {**bad, "line_number": 2})
     assert sorted(row.fate for row in marked.collect()) == ["accepted", "rejected", "rejected"]
     assert kept(marked, REVIEWS).count() == 1
+
+
+def test_lines_of_an_erased_user_are_erased_be_they_repeated_or_not_and_no_rows(spark):
+    lines = review_lines(spark, {}, {"line_number": 2}, {"line_number": 3, "user_id": "U2"})
+    marked = mark(lines, REVIEWS, "U1", "nobody")
+    assert [row.fate for row in marked.sort("line_number").collect()] == ["erased", "erased", "accepted"]
+    assert [row.user_id for row in kept(marked, REVIEWS).collect()] == ["U2"]
+
+
+def test_a_rejected_line_stays_rejected_and_an_item_has_no_user_to_erase(spark):
+    bad = {name: None for name in REVIEWS.column_names if name != "arrived_on"} | {"reason": "bad_rating"}
+    assert [row.fate for row in mark(review_lines(spark, bad), REVIEWS, "U1").collect()] == ["rejected"]
+    assert [row.fate for row in mark(item_lines(spark, {}), ITEMS, "U1").collect()] == ["accepted"]
+
+
+def test_items_that_only_erased_users_name_are_named_all_the_same(spark):
+    bad = {"item_id": None, "line_number": 3, "reason": "missing_item"}
+    marked = mark(review_lines(spark, {}, {"item_id": "I2", "user_id": "U2", "line_number": 2}, bad), REVIEWS, "U1")
+    assert sorted(row.item_id for row in named_items(marked).collect()) == ["I1", "I2"]
 
 
 def test_an_item_has_one_version_an_arrival_in_whatever_order_lines_come(spark):
