@@ -3,7 +3,6 @@
 from datetime import date
 from pathlib import Path
 
-import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -27,6 +26,7 @@ from recpipe.tables import (
     USER_FEATURES,
     USERS,
 )
+from tests.naming import naming
 from tests.raw_lines import landed, review_2023
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, event, recommendation, review
 
@@ -68,32 +68,19 @@ def rows(root):
         return {table.name: sorted(views.sql(f"from {table.name}").fetchall(), key=str) for table in tables}
 
 
-def naming(root, user=GONE):
-    """Tables with a file that has the user in it: in the values of Parquet, or in the text of anything else."""
-    found = set()
-    for path in (path for path in root.rglob("*") if path.is_file()):
-        text = path.read_bytes().decode(errors="replace")
-        if path.suffix == ".parquet":
-            text += str(duckdb.sql(f"from read_parquet({str(path)!r})").fetchall())
-        escaped = user.replace("\\", "\\\\")
-        if any(name in text for name in (user, escaped, escaped.replace("\\", "\\\\"))):
-            found.add(path.relative_to(root).parts[0])
-    return found
-
-
 def erase(root, user=GONE, **options):
     return forget.erase(root, user, WEDNESDAY, **options)
 
 
 def test_every_table_of_users_holds_the_user_in_these_tests(lake):
     assert set(of(GONE)) == set(OF_USERS)
-    assert naming(lake) == {table.name for table in OF_USERS}
+    assert naming(lake, GONE) == {table.name for table in OF_USERS}
 
 
 def test_afterwards_no_file_of_the_lake_names_the_user_but_those_of_erased_users(lake):
     removed = erase(lake)
     assert removed == {table.name: len(rows) for table, rows in of(GONE).items()}
-    assert naming(lake) == {"erased_users"}
+    assert naming(lake, GONE) == {"erased_users"}
     found = rows(lake)
     assert found.pop("erased_users") == [(GONE, WEDNESDAY)]
     assert found.pop("training_examples") == []
@@ -124,7 +111,7 @@ def test_erasing_twice_changes_nothing_more(lake):
     once = rows(lake)
     assert forget.erase(lake, GONE, date(2030, 1, 1)) == {}
     assert rows(lake) == once
-    assert naming(lake) == {"erased_users"}
+    assert naming(lake, GONE) == {"erased_users"}
 
 
 @pytest.mark.parametrize("step", [0, 1, 2, 9, 10, 11, 18])  # before each kind of step, and the last
@@ -148,7 +135,7 @@ def test_a_command_that_was_killed_is_finished_by_the_same_command(lake, monkeyp
     monkeypatch.undo()
     erase(lake)
     assert len(steps) == step + 1
-    assert naming(lake) == {"erased_users"}
+    assert naming(lake, GONE) == {"erased_users"}
     assert rows(lake)["training_examples"] == []
 
 
@@ -168,16 +155,16 @@ def test_a_kill_between_the_files_of_a_log_leaves_a_table_that_is_read(lake, mon
     assert len(done) == 1
     assert rows(lake)["reviews"]
     erase(lake)
-    assert naming(lake) == {"erased_users"}
+    assert naming(lake, GONE) == {"erased_users"}
 
 
 def test_with_its_files_kept_the_user_is_read_nowhere_and_the_versions_stay(lake):
     erase(lake, keep_files=True)
     assert all(GONE not in str(found) for name, found in rows(lake).items() if name != "erased_users")
-    assert "reviews" in naming(lake)
+    assert "reviews" in naming(lake, GONE)
     assert len(delta.open_table(lake, REVIEWS).history()) > 2
     erase(lake)
-    assert naming(lake) == {"erased_users"}
+    assert naming(lake, GONE) == {"erased_users"}
 
 
 def test_a_user_whom_nobody_knows_is_erased_for_the_future_and_nothing_else_is_touched(lake):
@@ -194,7 +181,7 @@ def test_left_overs_of_a_killed_job_go_too(lake):
     stray = next(lake.glob("reviews/*/*.parquet")).with_name("part-of-a-killed-write.parquet")
     stray.write_bytes(next(lake.glob("events/*/*.parquet")).read_bytes())
     erase(lake)
-    assert naming(lake) == {"erased_users"}
+    assert naming(lake, GONE) == {"erased_users"}
 
 
 def test_it_is_refused_while_a_job_is_under_way_and_jobs_run_beside_each_other(lake):

@@ -39,7 +39,7 @@ def with_fate(lines: DataFrame, duplicates: DataFrame, erased: DataFrame) -> Dat
     if "user_id" in lines.columns:
         marked = marked.join(erased.select("user_id", F.lit(True).alias("_is_erased")), "user_id", "left")
     else:
-        marked = marked.withColumn("_is_erased", F.lit(None))
+        marked = marked.withColumn("_is_erased", F.lit(False))
     fate = F.when(F.col("reason").isNotNull(), "rejected").when(F.col("_is_erased"), "erased")
     fate = fate.when(F.col("_is_duplicate"), "duplicates").otherwise("accepted")
     return marked.withColumn("fate", fate).select(*lines.columns, "fate")
