@@ -262,7 +262,6 @@ def forget_command(
     formats = known_formats(settings)
     found = forget.find(settings.lake, settings.landing, user_id, formats, everywhere=search_landing)
     print(found)
-    print(forget.COSTS)
     if not yes:
         typer.confirm(f"Erase {user_id}?", abort=True)
     removed = forget.erase(settings.lake, user_id, datetime.now(UTC).date(), keep_files=keep_files)

@@ -50,12 +50,11 @@ class Found:
     def __str__(self) -> str:
         rows = ", ".join(f"{count:,} in {table}" for table, count in self.rows.items())
         said = [f"{self.user_id} has rows: {rows}" if rows else f"no table has rows of {self.user_id}"]
-        if self.is_erased:
-            said.append("erased before; what is left is removed")
-        elif not rows:
-            said.append("lines of this user that arrive from now on are left out; nothing else is to be done")
+        said += ["erased before, to be finished now"] if self.is_erased else []
         said += [f"{path}: {lines:,} lines, to be purged by you" for path, lines in self.landed.items()]
-        return "\n".join([*said, *self.unreadable])
+        said += self.unreadable
+        said.append(COSTS if rows or self.is_erased else "Lines of this user that arrive from now on are left out.")
+        return "\n".join(said)
 
 
 def user_id_of(text: str) -> str:
@@ -79,9 +78,10 @@ def rows_of(root: Path, user_ids: Sequence[str]) -> dict[str, int]:
     """Rows of users by table, of those that have some, whether or not the users are erased."""
     found = {}
     with delta.connect_with_erased(root, OF_USERS) as lake:
+        lake.execute("set variable users = $users", {"users": list(user_ids)})
         for table in OF_USERS:
-            query = f"select count(*) from {table.name} where user_id in (select unnest($users::varchar[]))"  # noqa: S608 - a name of ours
-            found[table.name] = lake.execute(query, {"users": list(user_ids)}).fetchone()[0]
+            theirs = lake.table(table.name).filter("user_id in (select unnest(getvariable('users')))")
+            found[table.name] = len(theirs)
     return {name: rows for name, rows in found.items() if rows}
 
 
