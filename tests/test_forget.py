@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -176,10 +177,12 @@ def test_a_user_whom_nobody_knows_is_erased_for_the_future_and_nothing_else_is_t
 
 
 def test_left_overs_of_a_killed_job_go_too(lake):
+    erase(lake)
     (lake / ".staging").mkdir()
-    (lake / ".staging" / "x.parquet").write_bytes(next(lake.glob("reviews/*/*.parquet")).read_bytes())
     stray = next(lake.glob("reviews/*/*.parquet")).with_name("part-of-a-killed-write.parquet")
-    stray.write_bytes(next(lake.glob("events/*/*.parquet")).read_bytes())
+    for path in (lake / ".staging" / "lines.parquet", stray):
+        duckdb.sql("select $user as user_id", params={"user": GONE}).write_parquet(str(path))
+    assert naming(lake, GONE) == {"erased_users", ".staging", "reviews"}
     erase(lake)
     assert naming(lake, GONE) == {"erased_users"}
 
