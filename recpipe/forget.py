@@ -169,9 +169,10 @@ def _keep_newest_version(root: Path, table: Table) -> None:
     """Remove all other files, and the log of older versions: its statistics name the first and last user of a file."""
     with delta.table_lock(root, table):
         delta.open_table(root, table).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
-        newest = delta.open_table(root, table)
+        newest, log = delta.open_table(root, table), Path(delta.table_uri(root, table)) / "_delta_log"
+        (log / "._last_checkpoint.crc").unlink(missing_ok=True)  # Spark's, which would not fit any more
         newest.create_checkpoint()
-        for path in (Path(delta.table_uri(root, table)) / "_delta_log").iterdir():
+        for path in log.iterdir():
             version = path.name.lstrip(".")[:20]  # a dot is before the name of a checksum
             if version.isdecimal() and int(version) < newest.version():
                 path.unlink()
