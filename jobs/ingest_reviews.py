@@ -15,7 +15,7 @@ from recpipe.sources.spark_reader import files_frame, read_landed
 from recpipe.tables import ARRIVALS, ITEM_INDEX, NAMING, OF_KINDS, REJECTED_ROWS
 from recpipe.transforms.arrivals import arrivals, outcomes
 from recpipe.transforms.item_index import item_index
-from recpipe.transforms.lines import duplicates, kept, mark_duplicates
+from recpipe.transforms.lines import duplicates, kept, named_items, with_fate
 from recpipe.transforms.rejected_rows import rejected_rows
 
 
@@ -41,13 +41,14 @@ def take_in(arriving: Arriving, lake: Lake, staging: Path, limit: RejectLimit, p
     twice = {table: duplicates(frame, table).persist() for table, frame in read.items()}
     for places in twice.values():
         places.count()  # now, so that Spark knows how few they are and moves them to the lines, not the lines to them
-    lines = {table: mark_duplicates(frame, twice[table]) for table, frame in read.items()}
+    erased = lake.erased_users()
+    lines = {table: with_fate(frame, twice[table], erased) for table, frame in read.items()}
     counted = outcomes(lake.spark, list(lines.values())).persist()
     intake = Intake.of(arriving, counted.collect())
     intake.require_right_units()
     limit.require_few_rejects(intake)
     new = {table: kept(frame, table) for table, frame in lines.items()}
-    naming = [new[table] for table in NAMING if table in new]
+    naming = [named_items(read[table]) for table in NAMING if table in read]
     if intake.rejected or lake.has_rows(REJECTED_ROWS, first, last):
         new[REJECTED_ROWS] = rejected_rows(list(lines.values()))
     if naming or lake.has_rows(ITEM_INDEX, first, last):

@@ -118,6 +118,16 @@ def _late_pictures(pictures: Mapping[date, Sequence[Path]], sealed: Collection[S
     return [paths[0].parent for day, paths in pictures.items() if day < first and len(paths) > taken_in.get(day, 0)]
 
 
+def layout_in(file: LandedFile, formats: Sequence[Format]) -> Layout | None:
+    """How a landed file is read: as its companion says, or else as its first lines tell; None without lines.
+
+    Raises:
+        UserError: the companion does not fit, or no format, or two mappings do.
+    """
+    origin = read_origin(file.path, formats)
+    return origin.layout if origin else _told(file, formats)
+
+
 def _told(file: LandedFile, formats: Sequence[Format]) -> Layout | None:
     """The layout of a file that was put there by hand, preferably of its folder's kind.
 

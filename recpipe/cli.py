@@ -3,6 +3,7 @@
 import signal
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from recpipe import (
     doctor,
     environments,
     fetch_images,
+    forget,
     images,
     job,
     landing,
@@ -164,6 +166,29 @@ def run(
         code = environments.run_job_process(name, day, run_id, full_refresh=full_refresh)
         if code:
             sys.exit(code)
+
+
+@app.command(name="forget")
+def forget_command(
+    user_id: Annotated[str, typer.Argument(metavar="USER", help="A user of the shop.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    keep_files: Annotated[
+        bool, typer.Option("--keep-files", help="Keep older versions of tables, in which the user still is.")
+    ] = False,
+    search_landing: Annotated[
+        bool, typer.Option("--search-landing", help="Search the landing files of every day, not of the user's alone.")
+    ] = False,
+) -> None:
+    """Erase a user: from what is read at once, from every table, and from the lake's files."""
+    settings, user_id = read_settings(), forget.user_id_of(user_id)
+    formats = known_formats(settings)
+    found = forget.find(settings.lake, settings.landing, user_id, formats, everywhere=search_landing)
+    print(found)
+    if not yes:
+        typer.confirm(f"Erase {user_id}?", abort=True)
+    removed = forget.erase(settings.lake, user_id, datetime.now(UTC).date(), keep_files=keep_files)
+    rows = ", ".join(f"{count:,} from {table}" for table, count in removed.items())
+    print(f"{user_id} is erased. Rows removed: {rows or 'none'}. {forget.OUT_OF_REACH}")
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Reading and writing the lake without a JVM: delta-rs commits, DuckDB reads. The Spark side is `lake.py`."""
 
 import errno
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
@@ -16,7 +17,7 @@ from recpipe import commits
 from recpipe.delta_contract import delta_schema, differences, duckdb_type, missing_constraints
 from recpipe.errors import UserError
 from recpipe.locks import file_lock
-from recpipe.tables import RUNS, TABLES, Table
+from recpipe.tables import ERASED_USERS, OF_USERS, RUNS, TABLES, Table
 
 
 def create_tables(root: Path) -> list[str]:
@@ -204,13 +205,36 @@ def _arrow(table: Table, rows: Rows) -> Any:
 def connect(root: Path, tables: Iterable[Table] = TABLES, between: Days | None = None) -> duckdb.DuckDBPyConnection:
     """A DuckDB session with a view for every table over its current files; it can read nothing else.
 
-    Days that a query names prune files, since partition columns come from the paths. ``between`` leaves all other days
-    out of the views, which is quicker where a table has a thousand.
+    No view has rows of erased users. Days that a query names prune files, since partition columns come from the paths.
+    ``between`` leaves all other days out of the views, which is quicker where a table has a thousand.
     """
+    return _connect(root, tables, snapshot_files(root, ERASED_USERS), between)
+
+
+def connect_with_erased(root: Path, tables: Iterable[Table]) -> duckdb.DuckDBPyConnection:
+    """As `connect`, but with the rows of erased users that are left: for what removes them, and nobody else."""
+    return _connect(root, tables, [])
+
+
+def erased_users(root: Path) -> list[str]:
+    """Their ids, ascending."""
+    with connect(root, [ERASED_USERS]) as lake:
+        return [user_id for (user_id,) in lake.sql("from erased_users select user_id order by user_id").fetchall()]
+
+
+def erased_hash(root: Path) -> str:
+    """Tells which users rows were made without, and names none of them."""
+    return hashlib.sha256("\n".join(erased_users(root)).encode()).hexdigest()[:12]
+
+
+def _connect(
+    root: Path, tables: Iterable[Table], erased: list[str], between: Days | None = None
+) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
     for table in tables:
-        connection.execute(_view(table, snapshot_files(root, table, between=between)))
+        files = snapshot_files(root, table, between=between)
+        connection.execute(_view(table, files, erased if table in OF_USERS else []))
     connection.execute(f"set allowed_directories = ['{_quoted(str(root))}']")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
@@ -221,12 +245,17 @@ def _quoted(text: str) -> str:
     return text.replace("'", "''")
 
 
-def _view(table: Table, files: list[str]) -> str:
+def _view(table: Table, files: list[str], erased: list[str]) -> str:
+    """The statement that makes a view over ``files``, without the users in the files ``erased``."""
     columns = ", ".join(f"{column.name}::{duckdb_type(column.type)} as {column.name}" for column in table.columns)
     if not files:
         empty = ", ".join(f"null::{duckdb_type(column.type)} as {column.name}" for column in table.columns)
         return f"create view {table.name} as select {empty} where false"
-    listed = ", ".join(f"'{_quoted(file)}'" for file in files)
     types = ", ".join(f"{name}: date" for name in table.partition)
     partition = f", hive_partitioning = true, hive_types = {{{types}}}" if types else ", hive_partitioning = false"
-    return f"create view {table.name} as select {columns} from read_parquet([{listed}]{partition})"
+    left_in = f" where user_id not in (select user_id from read_parquet({_listed(erased)}))" if erased else ""
+    return f"create view {table.name} as select {columns} from read_parquet({_listed(files)}{partition}){left_in}"
+
+
+def _listed(files: list[str]) -> str:
+    return "[" + ", ".join(f"'{_quoted(file)}'" for file in files) + "]"

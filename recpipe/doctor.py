@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from recpipe import delta
+from recpipe import delta, forget
 from recpipe.environments import ENVIRONMENTS, environment_folder, environment_python
 from recpipe.errors import UserError
 from recpipe.java import VERSIONS, find_java
@@ -39,7 +39,7 @@ def examine(settings: Settings) -> list[Check]:
         *(_environment(name) for name in ENVIRONMENTS),
         _jars(CHECKOUT / "docker" / "locks" / "jars.sha256", jar_folder()),
         _disk(settings.home),
-        _lake(settings.lake),
+        *_lake(settings.lake),
     ]
 
 
@@ -103,9 +103,14 @@ def _disk(home: Path) -> Check:
     return Check("place to write", good, f"{existing}, {free:.0f} GB free", "" if good else mend)
 
 
-def _lake(root: Path) -> Check:
+def _lake(root: Path) -> Iterator[Check]:
     try:
         delta.require_lake(root)
     except UserError as error:
-        return _missing("tables", error)
-    return Check("tables", True, str(root))
+        yield _missing("tables", error)
+        return
+    yield Check("tables", True, str(root))
+    if erased := delta.erased_users(root):
+        left = forget.rows_of(root, erased)
+        found = ", ".join(f"{rows:,} rows in {table}" for table, rows in left.items()) or "no rows in any table"
+        yield Check(f"{len(erased):,} erased users", not left, found, "recpipe forget USER, for those in erased_users")

@@ -13,6 +13,9 @@ from recpipe.tables import KINDS, PICTURES
 WRONG_UNIT = "wrong_unit"
 """Note on a rejected line whose date would fit if its seconds were milliseconds, or the other way round."""
 
+FATES = ("accepted", "rejected", "duplicates", "erased")
+"""What becomes of a line; each is a column of table arrivals, and together they are the lines read."""
+
 NAMED_AT_MOST = 5
 """Days or files named in a message before it says how many more there are."""
 
@@ -26,15 +29,11 @@ class Outcome(NamedTuple):
     arrived_on: date
     kind: str
     file: str
+    fate: str  # one of `FATES`
     reason: str | None  # why they were rejected
-    is_duplicate: bool
     notes: Sequence[str] | None  # values that were there and could not be read
     lines: int
     first_lines: Sequence[int] | None  # ascending, at most `EXAMPLES`; None without lines
-
-    @property
-    def fate(self) -> str:
-        return "rejected" if self.reason else "duplicates" if self.is_duplicate else "accepted"
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Intake:
         """
         expected = Counter(dict.fromkeys((*KINDS, PICTURES, "rejected_rows"), 0))
         for outcome in self.outcomes:
-            if outcome.fate != "duplicates":
+            if outcome.fate in ("accepted", "rejected"):
                 expected["rejected_rows" if outcome.reason else outcome.kind] += outcome.lines
         found = {name: rows.get(name, 0) for name in expected}
         if found != dict(expected):
@@ -97,10 +96,11 @@ class Intake:
         del reasons[None]
         repeats = self.arriving.repeats()
         files = len(self.arriving.files) - len(repeats)
+        erased = f" + {fates['erased']} of erased users" if fates["erased"] else ""
         parts = [
             f"took in {first if first == last else f'{first} to {last}'}: {self.lines_read} lines of "
             f"{files} files = {fates['accepted']} accepted + {fates['rejected']} rejected + "
-            f"{fates['duplicates']} duplicates"
+            f"{fates['duplicates']} duplicates{erased}"
         ]
         parts += [f"rejected: {_counts(reasons)}"] if reasons else []
         parts += [f"left empty or replaced: {_counts(notes)}"] if notes else []

@@ -14,6 +14,7 @@ from recpipe import attempts, commits, delta
 from recpipe.attempts import Attempt
 from recpipe.audit_log import Audited, kept_audits, warnings_of, write_audits
 from recpipe.errors import Superseded, UserError
+from recpipe.job_lock import job_under_way
 from recpipe.settings import Settings, read_settings
 from recpipe.tables import MIN_DAY
 
@@ -70,7 +71,8 @@ def run_job(job: str, main: Main, argv: list[str] | None = None) -> None:
     try:
         ds, run_id, settings = parse_day(arguments.ds), parse_run_id(arguments.run_id), read_settings()
         delta.require_lake(settings.lake)
-        _run(job, main, ds, run_id, settings)
+        with job_under_way(settings.lake):
+            _run(job, main, ds, run_id, settings)
     except (UserError, OSError) as error:
         # An OSError here is a full disk or a missing right: its text names the file, a traceback adds nothing.
         print(f"recpipe {job}: {error}", file=sys.stderr, flush=True)

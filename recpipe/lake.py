@@ -33,7 +33,7 @@ from recpipe.locks import thread_lock
 from recpipe.settings import AuditSettings, Settings, code_hash
 from recpipe.spark_conf import spark_conf
 from recpipe.spark_errors import readable_errors
-from recpipe.tables import Table
+from recpipe.tables import ERASED_USERS, OF_USERS, Table
 from recpipe.transforms.as_of import as_of
 
 ROWS_PER_FILE = 500_000
@@ -67,6 +67,7 @@ def spark_session(settings: Settings) -> Iterator[SparkSession]:
     for name, value in spark_conf(settings.spark).items():
         builder = builder.config(name, value)
     hashes = {"code_hash": code_hash(), "settings_hash": settings.result_hash()}
+    hashes["erased_hash"] = delta.erased_hash(settings.lake)
     builder = builder.config(_METADATA, json.dumps(hashes)).config("spark.sql.pyspark.jvmStacktrace.enabled", "true")
     with readable_errors():
         spark = builder.getOrCreate()
@@ -107,11 +108,21 @@ class Lake:
 
     def known(self, table: Table, ds: date) -> DataFrame:
         """What had arrived by the end of ``ds``, each key as its newest arrival tells it; see `as_of`."""
-        return as_of(self.read(table), table, ds)
+        return as_of(self._without_erased(table), table, ds)
 
     def of_day(self, table: Table, ds: date) -> DataFrame:
         """The rows of ``ds``."""
-        return self.read(table).filter(F.col(table.day_column) == F.lit(ds))
+        return self._without_erased(table).filter(F.col(table.day_column) == F.lit(ds))
+
+    def erased_users(self) -> DataFrame:
+        """Their ids, few enough to be sent to every task."""
+        return F.broadcast(self.read(ERASED_USERS).select("user_id"))
+
+    def _without_erased(self, table: Table) -> DataFrame:
+        rows = self.read(table)
+        if table not in OF_USERS or not delta.snapshot_files(self.root, ERASED_USERS):
+            return rows
+        return rows.join(self.erased_users(), "user_id", "left_anti").select(*table.column_names)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:

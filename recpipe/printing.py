@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from recpipe.intake import FATES
 from recpipe.quality import Figures, Quality
 from recpipe.quality_report import percent, trends
 from recpipe.reader import UserPage
@@ -43,9 +44,9 @@ def print_user(page: UserPage) -> None:
 def print_status(
     days: Sequence[DayStatus], served: date | None, models: Iterable[Mapping[str, Any]], *, is_cut: bool
 ) -> None:
-    columns = ["day", "arrived", "lines", "accepted", "rejected", "duplicates", "night"]
+    columns = ["day", "arrived", "lines", *FATES, "night"]
     rows = [
-        (d.ds, "sealed" if d.sealed else "open", d.lines_read, d.accepted, d.rejected, d.duplicates, d.state)
+        (d.ds, "sealed" if d.sealed else "open", d.lines_read, *(getattr(d, fate) for fate in FATES), d.state)
         for d in days
     ]
     print_rows("Days", columns, rows)
@@ -77,7 +78,7 @@ def print_rejects(report: RejectReport) -> None:
 def print_quality(report: Quality) -> None:
     days = list(report.days.items())
     shown = days[-report.trend_arrivals :]
-    columns = ["day", "files", "read", "accepted", "rejected", "duplicates", "no metadata"]
+    columns = ["day", "files", "read", "accepted", "rejected", "duplicates", "erased", "no metadata"]
     rows = [(day, *_figures(figures)) for day, figures in [*shown, ("in all", report.total)]]
     print_rows("Arrivals", columns, rows)
     if len(days) > len(shown):
@@ -98,7 +99,7 @@ def print_quality(report: Quality) -> None:
 
 def _figures(figures: Figures) -> tuple[Any, ...]:
     rejected = f"{figures.rejected} ({percent(figures.rejected_share)})" if figures.rejected else 0
-    counts = (figures.files, figures.read, figures.accepted, rejected, figures.duplicates)
+    counts = (figures.files, figures.read, figures.accepted, rejected, figures.duplicates, figures.erased)
     return (*counts, percent(figures.without_metadata_share))
 
 

@@ -14,7 +14,7 @@ import duckdb
 
 from recpipe import delta
 from recpipe.errors import UserError
-from recpipe.intake import EXAMPLES
+from recpipe.intake import EXAMPLES, FATES
 from recpipe.reader import Row, rows_of
 from recpipe.tables import ARRIVALS, EVENTS, ITEMS, KINDS, REJECTED_ROWS, REVIEWS, USERS
 
@@ -58,6 +58,7 @@ class Figures:
     accepted: int = 0
     rejected: int = 0
     duplicates: int = 0
+    erased: int = 0
     repeats: list[Row] = field(
         default_factory=list
     )  # arrived_on, kind, file, same_as: files whose bytes had arrived before
@@ -151,7 +152,7 @@ def _of_span(
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, found: Found, span: Span) -> None:
-    counts = {"read": "lines_read", **{name: name for name in ("accepted", "rejected", "duplicates")}}
+    counts = {"read": "lines_read", **{fate: fate for fate in FATES}}
     sums = ", ".join(f"sum({column})::bigint as {name}" for name, column in counts.items())
     sql = f"""select arrived_on, count(*) filter (kind <> 'none') as files, {sums}
               from arrivals where arrived_on between $first and $last {_BY_DAY}"""  # noqa: S608 - names of ours

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from recpipe.intake import FATES
 from recpipe.pages import percent
 from recpipe.quality import Figures, Quality
 
@@ -65,7 +66,7 @@ def quality_json(report: Quality) -> dict[str, Any]:
 
 def _figures_json(figures: Figures) -> dict[str, Any]:
     return {
-        **{name: getattr(figures, name) for name in ("files", "read", "accepted", "rejected", "duplicates")},
+        **{name: getattr(figures, name) for name in ("files", "read", *FATES)},
         "rejected_share": figures.rejected_share,
         "duplicate_share": figures.duplicate_share,
         "repeats": figures.repeats,

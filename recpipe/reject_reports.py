@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
 from recpipe.arriving import ArrivingFile
 from recpipe.errors import UserError
-from recpipe.intake import EXAMPLES, Outcome, named
+from recpipe.intake import EXAMPLES, FATES, Outcome, named
 
 MAX_BYTES = 2**26
 """Of a report or an acceptance; a larger file is none of ours."""
@@ -41,6 +41,7 @@ class FileReport(_Kept):
     accepted: int
     rejected: int
     duplicates: int
+    erased: int = 0  # reports of old say nothing of it
     reasons: dict[str, Reason]
 
     @property
@@ -60,7 +61,7 @@ class FileReport(_Kept):
             file=file.file,
             sha256=file.sha256,
             read=fates.total(),
-            **{fate: fates[fate] for fate in ("accepted", "rejected", "duplicates")},
+            **{fate: fates[fate] for fate in FATES},
             reasons={
                 name: Reason(lines=lines, first_lines=tuple(sorted(examples[name])[:EXAMPLES]))
                 for name, lines in sorted(reasons.items())
@@ -94,6 +95,11 @@ class RejectReport(_Kept):
     @property
     def duplicates(self) -> int:
         return sum(file.duplicates for file in self.files)
+
+    @computed_field
+    @property
+    def erased(self) -> int:
+        return sum(file.erased for file in self.files)
 
     @property
     def share(self) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from recpipe import delta
 from recpipe.environments import JOBS
 from recpipe.errors import UserError
+from recpipe.intake import FATES
 from recpipe.reader import rows_of
 from recpipe.settings import Settings, code_hash
 from recpipe.tables import ARRIVALS, ITEM_EMBEDDINGS, MODEL_VERDICTS, RUNS
@@ -46,6 +47,7 @@ class DayStatus:
     accepted: int
     rejected: int
     duplicates: int
+    erased: int
     jobs: Mapping[str, JobStatus]
     stopped: str | None  # what the reject limit says of it, until it is sealed
     stale: Sequence[str]
@@ -98,7 +100,7 @@ def status(
     counts, jobs, models = _counts(settings, first, last), _newest_attempts(settings, first, last), _Models(settings)
     carried = models.carried(first, last)
     current = code_hash(), settings.result_hash()
-    nothing = {"lines_read": 0, "accepted": 0, "rejected": 0, "duplicates": 0}
+    nothing = dict.fromkeys(("lines_read", *FATES), 0)
     return [
         DayStatus(
             ds=day,
@@ -117,7 +119,8 @@ def _counts(settings: Settings, first: date, last: date) -> dict[date, dict[str,
     rows = rows_of(
         delta.connect(settings.lake, [ARRIVALS], (first, last)),
         """select arrived_on, sum(lines_read)::bigint as lines_read, sum(accepted)::bigint as accepted,
-                  sum(rejected)::bigint as rejected, sum(duplicates)::bigint as duplicates
+                  sum(rejected)::bigint as rejected, sum(duplicates)::bigint as duplicates,
+                  sum(erased)::bigint as erased
            from arrivals group by arrived_on""",
     )
     return {row.pop("arrived_on"): row for row in rows}
@@ -205,5 +208,5 @@ def commands(days: Iterable[DayStatus]) -> list[str]:
 def status_json(day: DayStatus) -> dict[str, Any]:
     told = ("attempt", "status", "started_at", "ended_at", "message")
     jobs = {job: {name: getattr(found, name) for name in told} for job, found in day.jobs.items()}
-    fields = ("ds", "sealed", "lines_read", "accepted", "rejected", "duplicates", "stale")
+    fields = ("ds", "sealed", "lines_read", *FATES, "stale")
     return {name: getattr(day, name) for name in fields} | {"state": day.state, "jobs": jobs}

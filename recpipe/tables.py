@@ -85,10 +85,21 @@ _ITEM = Column("item_id", "string", "What.")
 _ITEM_INDEX = Column("item_index", "int", "Dense number of the item, see table item_index.")
 _MODEL_VERSION = Column("model_version", "string", "Anchor day and content hash of the model.")
 
+ERASED_USERS = Table(
+    name="erased_users",
+    comment="A user who is to be forgotten; readers leave the user's rows out of every table, ingest takes none in.",
+    columns=(_USER, Column("erased_on", "date", "UTC day of the request.")),
+    key=("user_id",),
+    partition=(),
+    writer="delta-rs",
+    may_be_empty=True,
+)
+
 ARRIVALS = Table(
     name="arrivals",
     comment="A file taken in, with its counts; a day with rows here is sealed. The pictures of a day are one row of "
-    "kind `images`; a day without files has one of kind `none`. lines_read = accepted + rejected + duplicates.",
+    "kind `images`; a day without files has one of kind `none`. lines_read = accepted + rejected + duplicates + "
+    "erased.",
     columns=(
         _ARRIVED_ON,
         Column("kind", "string", "reviews, events, items, users, images, or none."),
@@ -100,6 +111,7 @@ ARRIVALS = Table(
         Column("accepted", "bigint", "Lines that became a row."),
         Column("rejected", "bigint", "Lines kept in rejected_rows with a reason."),
         Column("duplicates", "bigint", "Lines with the key of another line of that day, which was kept instead."),
+        Column("erased", "bigint", "Lines of users who were erased by then, repeated ones included; they are no rows."),
         Column(
             "same_as",
             "string",
@@ -110,7 +122,7 @@ ARRIVALS = Table(
     key=("arrived_on", "kind", "file"),
     partition=("arrived_on",),
     writer="spark",
-    ranges={"lines_read": (0, 2**53), "accepted": (0, 2**53), "rejected": (0, 2**53), "duplicates": (0, 2**53)},
+    ranges=dict.fromkeys(("lines_read", "accepted", "rejected", "duplicates", "erased"), (0, 2**53)),
     values={"kind": (*KINDS, PICTURES, "none")},
 )
 
@@ -443,6 +455,7 @@ RUNS = Table(
 )
 
 TABLES = (
+    ERASED_USERS,
     ARRIVALS,
     REVIEWS,
     EVENTS,
@@ -464,6 +477,9 @@ TABLES = (
     RUNS,
 )
 """Every table, in the order of the flow."""
+
+OF_USERS = tuple(table for table in TABLES if _USER in table.columns and table is not ERASED_USERS)
+"""Those whose rows are each a user's; who reads them leaves out erased users, see `Lake.known` and `delta.connect`."""
 
 OF_KINDS = tuple(table for table in TABLES if table.name in (*KINDS, PICTURES))
 """The tables that landed lines and pictures become."""

@@ -12,6 +12,10 @@ def review(user_id: str, item_id: str, **values: Any) -> dict[str, Any]:
     return {**row, "title": None, "text": None, "vote": None, "verified": None, **values}
 
 
+def erased(user_id: str) -> dict[str, Any]:
+    return {"user_id": user_id, "erased_on": TUESDAY}
+
+
 def event(user_id: str, item_id: str, **values: Any) -> dict[str, Any]:
     row = {"arrived_on": MONDAY, "user_id": user_id, "item_id": item_id, "event_type": "purchase"}
     return {**row, "occurred_at": datetime(2024, 1, 1, 12, tzinfo=UTC), **values}
@@ -36,6 +40,7 @@ def arrival(**values: Any) -> dict[str, Any]:
         "accepted": 7,
         "rejected": 1,
         "duplicates": 2,
+        "erased": 0,
         "same_as": None,
         **values,
     }

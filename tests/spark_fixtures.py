@@ -15,6 +15,7 @@ from recpipe.settings import Settings, SparkSettings
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     home = tmp_path_factory.mktemp("spark_home")
     settings = Settings(home=home, spark=SparkSettings(shuffle_partitions=2, driver_memory="1g"))
+    delta.create_tables(settings.lake)
     with spark_session(settings) as session:
         yield session
 

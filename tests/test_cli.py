@@ -37,8 +37,8 @@ def state_of_tuesday():
 def test_a_stopped_day_is_shown_accepted_and_shown_again(home):
     landed(home / "landing", "reviews", "2024-01-02", "r.json", review_2023())
     outcomes = [
-        (TUESDAY, "reviews", "r.json", None, False, None, 348, [1]),
-        (TUESDAY, "reviews", "r.json", "bad_rating", False, None, 52, [17, 20, 31, 40, 41]),
+        (TUESDAY, "reviews", "r.json", "accepted", None, None, 348, [1]),
+        (TUESDAY, "reviews", "r.json", "rejected", "bad_rating", None, 52, [17, 20, 31, 40, 41]),
     ]
     stopped = Intake.of(arriving_files(home / "landing", set(), TUESDAY), outcomes)
     with pytest.raises(UserError):

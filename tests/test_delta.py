@@ -11,8 +11,8 @@ from deltalake.exceptions import DeltaError
 
 from recpipe import delta
 from recpipe.errors import UserError
-from recpipe.tables import MODEL_VERDICTS, RECOMMENDATIONS_CURRENT, REVIEWS, TABLES
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, recommendation, verdict
+from recpipe.tables import ERASED_USERS, MODEL_VERDICTS, OF_USERS, RECOMMENDATIONS_CURRENT, REVIEWS, TABLES, USERS
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, erased, recommendation, review, verdict
 
 
 @pytest.fixture
@@ -160,3 +160,22 @@ def test_readers_see_whole_states_while_a_day_is_overwritten(lake):
     done.set()
     reader.join()
     assert set(seen) == {50, 100}
+
+
+def test_views_leave_erased_users_out_from_the_moment_they_are_put_there(lake):
+    delta.append(lake, REVIEWS, [review(user, "a") for user in ("ann", "bob", "it's")])
+    delta.append(lake, RECOMMENDATIONS_CURRENT, [recommendation("bob", 1, "i")])
+    delta.append(lake, ERASED_USERS, [erased("bob"), erased("it's")])
+    with delta.connect(lake) as views:
+        assert views.sql("select user_id from reviews").fetchall() == [("ann",)]
+        assert views.sql("from recommendations_current").fetchall() == []
+        assert len(views.sql("from erased_users")) == 2
+    with delta.connect_with_erased(lake, [REVIEWS]) as views:
+        assert len(views.sql("from reviews")) == 3
+
+
+def test_the_tables_of_users_are_those_that_name_them():
+    assert {REVIEWS, USERS, RECOMMENDATIONS_CURRENT} < set(OF_USERS)
+    assert {table.name for table in TABLES if "user_id" in table.column_names} == {
+        table.name for table in (*OF_USERS, ERASED_USERS)
+    }

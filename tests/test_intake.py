@@ -7,7 +7,7 @@ from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 
 
 def lines(count, kind="reviews", arrived_on=MONDAY, file="r.json", first_lines=(1,), **fate):
-    fate = {"reason": None, "is_duplicate": False, "notes": None, **fate}
+    fate = {"fate": "rejected" if "reason" in fate else "accepted", "reason": None, "notes": None, **fate}
     return (arrived_on, kind, file, *fate.values(), count, first_lines)
 
 
@@ -22,7 +22,7 @@ def test_it_says_every_count():
     took_in = intake(
         lines(7),
         lines(1, reason="bad_rating"),
-        lines(2, is_duplicate=True),
+        lines(2, fate="duplicates"),
         lines(3, "items", TUESDAY, notes=["unreadable_price"]),
         lines(2, "items", TUESDAY, reason="missing_item"),
         last=WEDNESDAY,
@@ -32,6 +32,12 @@ def test_it_says_every_count():
         "took in 2024-01-01 to 2024-01-03: 15 lines of 2 files = 10 accepted + 3 rejected + 2 duplicates; rejected: "
         "1 bad_rating, 2 missing_item; left empty or replaced: 3 unreadable_price; nothing arrived on 2024-01-03"
     )
+
+
+def test_lines_of_erased_users_are_said_and_no_rows():
+    took_in = intake(lines(7), lines(2, fate="erased"))
+    assert "9 lines of 1 files = 7 accepted + 0 rejected + 0 duplicates + 2 of erased users" in str(took_in)
+    took_in.require_sums({"reviews": 7})
 
 
 def test_a_day_on_which_nothing_arrived_is_said():
@@ -76,7 +82,7 @@ def test_rows_that_were_written_add_up_to_the_lines():
     took_in = intake(
         lines(7),
         lines(1, reason="bad_rating"),
-        lines(2, is_duplicate=True),
+        lines(2, fate="duplicates"),
         lines(3, "items"),
         lines(2, "items", reason="x"),
     )

@@ -6,6 +6,7 @@ import pytest
 from recpipe import delta, job
 from recpipe.errors import UserError
 from recpipe.job import JobResult, parse_day, parse_run_id, run_job
+from recpipe.job_lock import no_job_under_way
 
 
 @pytest.fixture
@@ -24,6 +25,17 @@ def test_a_job_prints_one_json_line_and_leaves_a_row(lake, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert json.loads(printed[-1])["rows_out"] == {"b": 2}
     assert attempts(lake) == [("embed", date(2024, 1, 31), "manual", "success", "done")]
+
+
+def test_while_a_job_runs_nobody_holds_the_lock_that_shuts_jobs_out(lake):
+    def look(ds, settings):
+        with pytest.raises(UserError, match="no job under way"), no_job_under_way(settings.lake):
+            pass
+        return JobResult("done")
+
+    run_job("embed", look, ["--ds", "2024-01-31"])
+    with no_job_under_way(lake):
+        pass
 
 
 def test_what_a_user_can_mend_is_one_line_and_exit_code_2(lake, capsys):

@@ -13,9 +13,9 @@ from recpipe.errors import UserError
 from recpipe.lake import Lake, conform
 from recpipe.settings import AuditSettings
 from recpipe.spark_errors import readable_errors
-from recpipe.tables import ARRIVALS, EVALUATION_EXAMPLES, REVIEWS, TRAINING_EXAMPLES, USER_FEATURES
+from recpipe.tables import ARRIVALS, ERASED_USERS, EVALUATION_EXAMPLES, REVIEWS, TRAINING_EXAMPLES, USER_FEATURES
 from tests.frames import frame
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, review
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, erased, review
 
 DAYS = (MONDAY, TUESDAY, WEDNESDAY)
 
@@ -174,6 +174,26 @@ def test_arrays_with_zero_rows_and_empty_arrays_are_written(lake):
     }
     assert lake.overwrite_partition(EVALUATION_EXAMPLES, frame(lake.spark, EVALUATION_EXAMPLES, row), MONDAY).rows == 1
     assert lake.overwrite_partition(EVALUATION_EXAMPLES, frame(lake.spark, EVALUATION_EXAMPLES), MONDAY).rows == 0
+
+
+def test_rows_of_erased_users_are_neither_known_nor_of_the_day(lake):
+    delta.replace(lake.root, REVIEWS, [on(MONDAY, "U1"), on(MONDAY, "U2"), on(TUESDAY, "U2")])
+    delta.append(lake.root, ERASED_USERS, [erased("U2"), erased("U9")])
+    for found in (lake.known(REVIEWS, TUESDAY), lake.of_day(REVIEWS, MONDAY)):
+        assert found.columns == list(REVIEWS.column_names)
+        assert [row.user_id for row in found.collect()] == ["U1"]
+    assert len(users(lake)) == 3
+
+
+def test_a_commit_tells_which_users_it_was_made_without_and_names_none(lake):
+    assert delta.erased_hash(lake.root) == json.loads(lake.spark.conf.get(lake_module._METADATA))["erased_hash"]
+    lake.overwrite_partition(REVIEWS, reviews(lake, on(MONDAY)), MONDAY)
+    told = json.loads(delta.open_table(lake.root, REVIEWS).history(1)[0]["userMetadata"])
+    assert told["erased_hash"] == delta.erased_hash(lake.root)
+    delta.append(lake.root, ERASED_USERS, [erased("U2")])
+    one = delta.erased_hash(lake.root)
+    delta.append(lake.root, ERASED_USERS, [erased("U1")])
+    assert len({told["erased_hash"], one, delta.erased_hash(lake.root)}) == 3
 
 
 def test_c02_another_time_zone_is_refused(spark, tmp_path):

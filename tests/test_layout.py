@@ -8,6 +8,7 @@ import pytest
 
 from recpipe.environments import JOBS
 from recpipe.settings import CHECKOUT
+from recpipe.tables import OF_USERS, TABLES
 
 ENGINES = {"airflow", "pyspark", "torch", "petastorm", "mlflow", "great_expectations", "faiss", "PIL"}
 MODULES = sorted(
@@ -115,3 +116,17 @@ def test_great_expectations_is_imported_only_when_an_audit_starts():
     assert users == [Path("recpipe/lake.py")]
     at_the_top = ast.parse((CHECKOUT / users[0]).read_text()).body
     assert not any(isinstance(node, ast.ImportFrom) and node.module == "recpipe.audit" for node in at_the_top)
+
+
+def test_rows_of_users_are_read_only_where_erased_ones_are_left_out():
+    """`Lake.known`, `Lake.of_day` and `delta.connect` do; what reads past them may read tables of no user alone."""
+    past_them = {"read", "open_table", "snapshot_files", "table_uri", "connect_with_erased"}
+    of_users, others = {table.name.upper() for table in OF_USERS}, set()
+    for module in sorted({*MODULES} - {Path("recpipe") / name for name in ("delta.py", "lake.py", "forget.py")}):
+        for call in ast.walk(ast.parse((CHECKOUT / module).read_text())):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in past_them:
+                named = {part.id for argument in call.args for part in ast.walk(argument) if isinstance(part, ast.Name)}
+                assert not named & {*of_users, "table", "tables", "OF_USERS", "TABLES"}, f"{module}:{call.lineno}"
+                others |= named
+    assert {"ITEM_INDEX", "TRAINING_EXAMPLES"} <= others
+    assert of_users < {table.name.upper() for table in TABLES}

@@ -21,7 +21,7 @@ def limit(tmp_path):
 
 
 def lines(count, day=TUESDAY, kind="reviews", file="a.json", first_lines=(1,), **fate):
-    fate = {"reason": None, "is_duplicate": False, "notes": None, **fate}
+    fate = {"fate": "rejected" if "reason" in fate else "accepted", "reason": None, "notes": None, **fate}
     return (day, kind, file, *fate.values(), count, first_lines)
 
 
@@ -30,7 +30,7 @@ STOPPED = (
     lines(95),
     lines(1, first_lines=(50,), reason="bad_rating"),
     lines(2, first_lines=(17, 90), reason="bad_rating", notes=["wrong_unit"]),
-    lines(99, kind="items", file="b.json", is_duplicate=True),
+    lines(99, kind="items", file="b.json", fate="duplicates"),
     lines(3, kind="items", file="b.json", first_lines=(9, 11, 12), reason="not_json"),
 )
 FEW = (lines(1, MONDAY, file="good.json"), lines(95), lines(100, kind="items", file="b.json"))

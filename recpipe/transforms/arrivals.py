@@ -5,21 +5,20 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from recpipe.intake import EXAMPLES
+from recpipe.intake import EXAMPLES, FATES
 from recpipe.tables import ARRIVALS, PICTURES
 from recpipe.transforms.lines import union
 
 _FILE = ("arrived_on", "kind", "file")
-_FATE = (*_FILE, "reason", "is_duplicate", "notes")
+_FATE = (*_FILE, "fate", "reason", "notes")
 _NO_FATES = (
-    "arrived_on date, kind string, file string, reason string, is_duplicate boolean, notes array<string>, "
-    "line_number bigint"
+    "arrived_on date, kind string, file string, fate string, reason string, notes array<string>, line_number bigint"
 )
-_COUNTS = ("lines_read", "accepted", "rejected", "duplicates")
+_COUNTS = ("lines_read", *FATES)
 
 
 def outcomes(spark: SparkSession, lines: list[DataFrame]) -> DataFrame:
-    """Marked lines of every kind counted by file and fate: `_FATE`, `lines` and `first_lines`.
+    """Lines of every kind with their fates, counted by file and fate: `_FATE`, `lines` and `first_lines`.
 
     A few rows a file; the pictures of a day count as one. `first_lines` are at most `EXAMPLES` line numbers, ascending.
     """
@@ -47,10 +46,5 @@ def arrivals(files: DataFrame, counted: DataFrame, first: date, last: date) -> D
 
 
 def _by_file(counted: DataFrame) -> DataFrame:
-    is_rejected = F.col("reason").isNotNull()
-    return counted.groupBy(*_FILE).agg(
-        F.sum("lines").alias("lines_read"),
-        F.sum(F.when(~is_rejected & ~F.col("is_duplicate"), F.col("lines")).otherwise(0)).alias("accepted"),
-        F.sum(F.when(is_rejected, F.col("lines")).otherwise(0)).alias("rejected"),
-        F.sum(F.when(F.col("is_duplicate"), F.col("lines")).otherwise(0)).alias("duplicates"),
-    )
+    fates = [F.sum(F.when(F.col("fate") == fate, F.col("lines")).otherwise(0)).alias(fate) for fate in FATES]
+    return counted.groupBy(*_FILE).agg(F.sum("lines").alias("lines_read"), *fates)

@@ -28,16 +28,31 @@ def duplicates(lines: DataFrame, table: Table) -> DataFrame:
     return ranked.filter("_rank > 1").select(*_PLACE)
 
 
-def mark_duplicates(lines: DataFrame, duplicates: DataFrame) -> DataFrame:
-    """Add `is_duplicate`: whether the line's place is among ``duplicates``."""
-    beaten = duplicates.withColumn("is_duplicate", F.lit(True))
-    return lines.join(beaten, list(_PLACE), "left").fillna(False, ["is_duplicate"])
+def with_fate(lines: DataFrame, duplicates: DataFrame, erased: DataFrame) -> DataFrame:
+    """Add `fate`, one of `intake.FATES`.
+
+    A line of a user in ``erased`` (user_id) is erased, also where its place is among ``duplicates``, so that no count
+    depends on what else the user wrote. A rejected line is rejected: nobody knows whose it was.
+    """
+    beaten = duplicates.withColumn("_is_duplicate", F.lit(True))
+    marked = lines.join(beaten, list(_PLACE), "left")
+    if "user_id" in lines.columns:
+        marked = marked.join(erased.select("user_id", F.lit(True).alias("_is_erased")), "user_id", "left")
+    else:
+        marked = marked.withColumn("_is_erased", F.lit(False))
+    fate = F.when(F.col("reason").isNotNull(), "rejected").when(F.col("_is_erased"), "erased")
+    fate = fate.when(F.col("_is_duplicate"), "duplicates").otherwise("accepted")
+    return marked.withColumn("fate", fate).select(*lines.columns, "fate")
 
 
 def kept(lines: DataFrame, table: Table) -> DataFrame:
-    """The rows of ``table`` that marked lines became."""
-    is_kept = F.col("reason").isNull() & ~F.col("is_duplicate")
-    return lines.filter(is_kept).select(*table.column_names)
+    """The rows of ``table`` that lines with a fate became."""
+    return lines.filter(F.col("fate") == "accepted").select(*table.column_names)
+
+
+def named_items(lines: DataFrame) -> DataFrame:
+    """The items that lines name, with the days; erased users' lines too, so that erasing a user moves no number."""
+    return lines.filter(F.col("reason").isNull()).select("item_id", "arrived_on")
 
 
 def union(frames: list[DataFrame]) -> DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from recpipe.sample import Sample, write_sample
-from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, FIRST, Shop
+from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, ERASED, FIRST, Shop
 from tests.pictures import png
 from tests.raw_lines import landed
 
@@ -55,6 +55,7 @@ def nights(tmp_path_factory) -> Nights:
     for shop in (forward, late):
         (shop.home / "settings.toml").write_text(ORDERS)
         shop.recpipe("init")
+        shop.recpipe("forget", ERASED, "--yes")
     running = late.start("run", "night", "--ds", str(EMPTY_DAY))
     results = {day: forward.night(day) for day in (BUSY_DAY, EMPTY_DAY)}
     printed, complained = running.communicate()

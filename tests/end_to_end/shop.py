@@ -17,8 +17,10 @@ RECPIPE = CHECKOUT / ".venvs" / "reader" / "bin" / "recpipe"
 FIRST, BUSY_DAY, EMPTY_DAY = date(2024, 3, 1), date(2024, 3, 9), date(2024, 3, 10)
 """Of the sample: the first arrival, the day of the first night, and a day on which nothing arrived."""
 ANCHORS = (date(2024, 3, 1), date(2024, 3, 8))
-PRIVATE = {"runs"}
-"""Tables that tell of attempts and clocks, and so differ from run to run."""
+ERASED = "U00003"
+"""A user with reviews in the first arrival and later, erased before the first night."""
+PRIVATE = {"runs", "erased_users"}
+"""Tables that tell of attempts, requests and clocks, and so differ from run to run."""
 
 
 @dataclass(frozen=True)

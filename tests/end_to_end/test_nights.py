@@ -6,7 +6,8 @@ from datetime import timedelta
 from recpipe.environments import JOBS
 from recpipe.processes import members
 from recpipe.tables import OF_KINDS, STRANGER, TABLES
-from tests.end_to_end.shop import ANCHORS, BUSY_DAY, EMPTY_DAY, FIRST
+from tests.end_to_end.shop import ANCHORS, BUSY_DAY, EMPTY_DAY, ERASED, FIRST, PRIVATE
+from tests.naming import naming
 
 K = 10
 
@@ -17,12 +18,12 @@ def test_every_job_of_a_night_succeeds_and_says_what_it_did(nights):
         assert all(result["message"] for result in results.values())
 
 
-def test_lines_read_are_accepted_rejected_or_duplicates(nights):
-    [(read, accepted, rejected, duplicates)] = nights.forward.rows(
-        "select sum(lines_read), sum(accepted), sum(rejected), sum(duplicates) from arrivals"
+def test_lines_read_are_accepted_rejected_duplicates_or_erased(nights):
+    [(read, accepted, rejected, duplicates, erased)] = nights.forward.rows(
+        "select sum(lines_read), sum(accepted), sum(rejected), sum(duplicates), sum(erased) from arrivals"
     )
-    assert read == accepted + rejected + duplicates
-    assert min(accepted, rejected, duplicates) > 0
+    assert read == accepted + rejected + duplicates + erased
+    assert min(accepted, rejected, duplicates, erased) > 0
     counts = {table.name: nights.forward.rows(f"select count(*) from {table.name}")[0][0] for table in OF_KINDS}
     assert min(counts.values()) > 0
     assert sum(counts.values()) == accepted
@@ -74,7 +75,7 @@ def test_petastorm_fed_as_many_rows_as_the_table_holds(nights):
 def test_a_lone_last_night_with_days_to_come_in_its_landing_gives_the_rows_of_the_forward_run(nights):
     days = [FIRST + timedelta(days=offset) for offset in range((EMPTY_DAY - FIRST).days + 2)]
     forward, late = nights.forward.digests(days), nights.late.digests(days)
-    assert set(forward) == set(late) == {table.name for table in TABLES} - {"runs"}
+    assert set(forward) == set(late) == {table.name for table in TABLES} - PRIVATE
     for table in forward:
         nightly = {str(BUSY_DAY)} & set(forward[table]) - set(late[table])  # the night that only one of them ran
         assert forward[table], f"{table} holds nothing to compare"
@@ -100,6 +101,11 @@ def test_a_job_never_reads_what_a_job_to_its_right_wrote(nights):
             looked_at += 1
             assert order.index(written.get(name, job)) <= order.index(job), f"{job} reads {name}"
     assert looked_at >= len(JOBS) - 1
+
+
+def test_an_erased_user_is_in_no_file_of_any_later_night(nights):
+    assert naming(nights.forward.lake, ERASED) == {"erased_users"}
+    assert f"found '{ERASED}'" in nights.forward.refused("show", ERASED)
 
 
 def test_a_night_leaves_no_process_behind(nights):

@@ -58,15 +58,15 @@ def shop(tmp_path_factory) -> Shop:
 
 def test_every_real_file_adds_up(shop, capsys):
     arrived = shop.rows(
-        """select format, kind, file, lines_read, accepted, rejected, duplicates from arrivals
+        """select format, kind, file, lines_read, accepted, rejected, duplicates, erased from arrivals
            where kind <> 'none' order by arrived_on, kind, file"""
     )
     with capsys.disabled():
         print()
-        for row in [("format", "kind", "file", "lines", "accepted", "rejected", "duplicates"), *arrived]:
-            print("{:17} {:8} {:49} {:>8} {:>8} {:>8} {:>10}".format(*row))
+        for row in [("format", "kind", "file", "lines", "accepted", "rejected", "duplicates", "erased"), *arrived]:
+            print("{:17} {:8} {:49} {:>8} {:>8} {:>8} {:>10} {:>6}".format(*row))
     assert len(arrived) == len(FILES) + 1  # two members of the archive
-    assert all(read == accepted + rejected + twice for *_, read, accepted, rejected, twice in arrived)
+    assert all(read == accepted + rejected + twice + erased for *_, read, accepted, rejected, twice, erased in arrived)
     for file, (_, records) in FILES.items():
         name = Path(file).name
         assert sum(row[3] for row in arrived if row[2].startswith(name)) == records, file

@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from recpipe.sources.spark_reader import LINE_COLUMNS
 from recpipe.tables import ITEMS, REVIEWS, Table
-from recpipe.transforms.lines import duplicates, mark_duplicates
+from recpipe.transforms.lines import duplicates, with_fate
 from tests.rows import MONDAY, item, review
 
 
@@ -34,8 +34,9 @@ def _lines(
     return spark.createDataFrame(rows, ", ".join(f"{name} {type_}" for name, type_ in columns))
 
 
-def mark(lines: DataFrame, table: Table) -> DataFrame:
-    return mark_duplicates(lines, duplicates(lines, table))
+def mark(lines: DataFrame, table: Table, *erased: str) -> DataFrame:
+    users = lines.sparkSession.createDataFrame([(user_id,) for user_id in erased], "user_id string")
+    return with_fate(lines, duplicates(lines, table), users)
 
 
 def review_lines(spark: SparkSession, *lines: dict[str, Any]) -> DataFrame:

@@ -20,11 +20,11 @@ from recpipe.landing import replay
 from recpipe.rejects import RejectLimit, accept
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.pictures import Limits
-from recpipe.tables import ARRIVALS, EVENTS, IMAGES, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
+from recpipe.tables import ARRIVALS, ERASED_USERS, EVENTS, IMAGES, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
 from tests.orders import COLUMNS, ORDERS, csv_lines, order
 from tests.pictures import gif, png
 from tests.raw_lines import item_2023, landed, review_2023, seconds, write_parquet
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, erased
 
 LIMITS = Limits(max_bytes=1000, max_pixels=100)
 DAYS = (MONDAY, TUESDAY, WEDNESDAY)
@@ -78,11 +78,11 @@ def one_run(spark, tmp_path_factory):
 def test_a_run_takes_in_every_day_that_is_not_sealed(one_run):
     _, lake, result = one_run
     found = rows(lake)
-    assert [row[:1] + row[1:3] + row[6:10] for row in found["arrivals"]] == [
-        (MONDAY, "items", "i.json", 2, 2, 0, 0),
-        (MONDAY, "reviews", "r.json.gz", 3, 2, 0, 1),
-        (TUESDAY, "none", "", 0, 0, 0, 0),
-        (WEDNESDAY, "reviews", "r.json", 4, 3, 1, 0),
+    assert [row[:1] + row[1:3] + row[6:11] for row in found["arrivals"]] == [
+        (MONDAY, "items", "i.json", 2, 2, 0, 0, 0),
+        (MONDAY, "reviews", "r.json.gz", 3, 2, 0, 1, 0),
+        (TUESDAY, "none", "", 0, 0, 0, 0, 0),
+        (WEDNESDAY, "reviews", "r.json", 4, 3, 1, 0, 0),
     ]
     assert sorted(row[:3] for row in found["reviews"]) == [
         (MONDAY, "U1", "I2"),
@@ -127,6 +127,20 @@ def test_day_by_day_gives_the_rows_of_one_run_also_after_a_crash(one_run, lake, 
     ingest(lake, landing, TUESDAY)
     ingest(lake, landing, WEDNESDAY)
     assert rows(lake) == rows(at_once)
+
+
+def test_an_erased_user_is_taken_into_no_table_counted_and_moves_no_item_number(one_run, lake):
+    landing, before, _ = one_run
+    delta.append(lake.root, ERASED_USERS, [erased("U2")])  # who alone names I1
+    result = ingest(lake, landing, WEDNESDAY)
+    with delta.connect_with_erased(lake.root, [REVIEWS]) as connection:
+        assert connection.sql("select distinct user_id from reviews order by all").fetchall() == [("U1",), ("U3",)]
+    found, known = rows(lake), rows(before)
+    assert found["arrivals"][-1][6:11] == (4, 2, 1, 0, 1)
+    assert "9 lines of 3 files = 6 accepted + 1 rejected + 1 duplicates + 1 of erased users; " in result.message
+    assert [found[name] for name in ("items", "item_index", "rejected_rows")] == [
+        known[name] for name in ("items", "item_index", "rejected_rows")
+    ]
 
 
 def test_a_file_that_shows_up_in_a_sealed_day_is_not_read_and_named(tmp_path):
@@ -214,7 +228,7 @@ def test_pictures_are_taken_in_beside_lines_and_add_up(lake, landing):
     ]
     names_and_hashes = "".join(f"{name}\0{hashes[name]}\n" for name in sorted(hashes)).encode()
     sha256 = hashlib.sha256(names_and_hashes).hexdigest()
-    assert seal[1:] == ("images", "images", "", "images", sha256, 5, 2, 2, 1, None)
+    assert seal[1:] == ("images", "images", "", "images", sha256, 5, 2, 2, 1, 0, None)
     assert result.rows_out == {"reviews": 1, "images": 2, "rejected_rows": 2, "item_index": 1, "arrivals": 2}
     assert "6 lines of 2 files = 3 accepted + 2 rejected + 1 duplicates" in result.message
 
@@ -267,8 +281,8 @@ def test_an_accepted_day_enters_once_and_a_file_that_arrives_again_is_not_read_a
     )
     found = rows(lake)
     assert [row[:3] + row[6:] for row in found["arrivals"]] == [
-        (MONDAY, "reviews", "r.json", 3, 1, 2, 0, None),
-        (TUESDAY, "reviews", "again.json", 0, 0, 0, 0, "2024-01-01/r.json"),
+        (MONDAY, "reviews", "r.json", 3, 1, 2, 0, 0, None),
+        (TUESDAY, "reviews", "again.json", 0, 0, 0, 0, 0, "2024-01-01/r.json"),
     ]
     assert len(found["reviews"]) == 1
     assert arriving_files(landing, sealed_files(lake.root), TUESDAY).files == []
