@@ -40,6 +40,7 @@ from recpipe.transforms.as_of import as_of
 ROWS_PER_FILE = 500_000
 COMMIT_ATTEMPTS = 4
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_DECIDING = ("code_hash", "settings_hash", "erased_hash")
 _CONFLICTS = (
     ConcurrentAppendException,
     ConcurrentDeleteDeleteException,
@@ -160,6 +161,12 @@ class Lake:
         """Whether the table has rows of the days ``first`` to ``last``, both inclusive; asks its metadata alone."""
         return any(first <= day <= last for day in delta.days(self.root, table))
 
+    def is_as_now(self, table: Table, day: date) -> bool:
+        """Whether the rows of ``day`` were last written by the code, settings and erased users of this session."""
+        written = delta.last_commit(self.root, table, day)
+        now = json.loads(self.spark.conf.get(_METADATA, "{}"))
+        return written is not None and all(written.get(name) == now.get(name) for name in _DECIDING)
+
     def overwrite_partition(self, table: Table, frame: DataFrame, day: date) -> Written:
         """Replace the rows of ``day`` by ``frame`` in one commit; see `overwrite_days`."""
         return self.overwrite_days(table, frame, day, day)
@@ -201,6 +208,7 @@ class Lake:
         days = f"{day} >= DATE'{first.isoformat()}' AND {day} <= DATE'{last.isoformat()}'"  # Delta resolves no BETWEEN
         writer = staged.write.format("delta").mode("overwrite").option("replaceWhere", days)
         metadata = json.loads(self.spark.conf.get(_METADATA, "{}")) | {"recpipe": table.name, "expectations_met": met}
+        metadata |= {"first_day": first.isoformat(), "last_day": last.isoformat()}
         writer = writer.option("userMetadata", json.dumps(metadata))
         with self._lock(table):
             for attempt in range(1, COMMIT_ATTEMPTS + 1):

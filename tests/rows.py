@@ -22,6 +22,16 @@ def item(item_id: str, title: str | None, **values: Any) -> dict[str, Any]:
     return {**row, "price": None, "description": None, "image_url": None, **values}
 
 
+def user(user_id: str, **values: Any) -> dict[str, Any]:
+    row = {"arrived_on": MONDAY, "user_id": user_id, "age": None, "gender": None, "occupation": None}
+    return {**row, **values}
+
+
+def picture(item_id: str, **values: Any) -> dict[str, Any]:
+    row = {"arrived_on": MONDAY, "item_id": item_id, "file": f"{item_id}.png", "sha256": "0", "format": "png"}
+    return {**row, "width": 8, "height": 8, "bytes": 99, **values}
+
+
 def recommendation(user_id: str, rank: int, item_id: str, **values: Any) -> dict[str, Any]:
     row = {"ds": MONDAY, "user_id": user_id, "rank": rank, "item_id": item_id, "score": 1.0 / rank}
     return {**row, "source": "two_tower", "model_version": "2024-01-01-0123456789ab", **values}
