@@ -20,7 +20,6 @@ from recpipe.tables import (
     REVIEWS,
     USER_FEATURES,
     USERS,
-    VOCABULARY,
 )
 from tests.rows import event, item, picture, review, user
 
@@ -28,7 +27,7 @@ FIRST = date(2024, 2, 27)  # a leap day lies ahead
 NIGHTS = [FIRST + timedelta(days=days) for days in range(7)]
 QUIET, ANCHORS = NIGHTS[3], (NIGHTS[0], NIGHTS[5])
 AGES = (0, 0, 0, 1, 1, 2, 5, 6, 7, 8, 28, 29, 30, 31, 363, 364, 365, 366, 400)
-WORDS = "red blue small large mug lamp chair".split()
+WORDS = ("red", "blue", "small", "large", "mug", "lamp", "chair")
 CATEGORIES = ("Toys", "Books", "Garden")
 
 
@@ -62,7 +61,7 @@ class History:
                 changed = {"rating": chance.randint(1, 10) / 2} if table is REVIEWS else {}
                 self.add(table, row | changed | {"arrived_on": day})
         for item_id in chance.sample(items, 6 if day == FIRST else 2):
-            words = " ".join(chance.sample(WORDS, 3) + ["only" + str(day)])
+            words = " ".join([*chance.sample(WORDS, 3), f"only{day:%d}"])
             path = [chance.choice(CATEGORIES), chance.choice(WORDS)][: chance.randint(0, 2)]
             price, brand = chance.choice((None, 0.5, 12.0)), chance.choice((None, "Acme", "Bolt"))
             self.add(ITEMS, item(item_id, words, arrived_on=day, categories=path, price=price, brand=brand))
