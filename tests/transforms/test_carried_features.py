@@ -1,5 +1,7 @@
 """What is carried on from yesterday equals what all that was known gives: a made-up shop of a few nights."""
 
+import time
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
@@ -20,6 +22,7 @@ from recpipe.tables import (
     REVIEWS,
     USER_FEATURES,
     USERS,
+    VOCABULARY,
 )
 from tests.rows import event, item, picture, review, user
 
@@ -120,3 +123,33 @@ def test_c06_c07_carried_features_equal_those_of_all_that_was_known(lake, settin
         assert {row[0] for row in full} == set(NIGHTS)
         assert [row for row in found if row not in full] == []
         assert found == full
+
+
+@contextmanager
+def machine(lake, monkeypatch, zone, parts):
+    """Another machine: its time zone and how many parts it makes of a shuffle."""
+    zones = lake.spark._jvm.java.util.TimeZone
+    before = lake.spark.conf.get("spark.sql.shuffle.partitions")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        zones.setDefault(zones.getTimeZone(zone))
+        lake.spark.conf.set("spark.sql.shuffle.partitions", parts)
+        yield
+    time.tzset()
+    zones.setDefault(zones.getTimeZone("UTC"))
+    lake.spark.conf.set("spark.sql.shuffle.partitions", before)
+
+
+def test_c02_c09_no_time_zone_no_parts_and_no_order_of_rows_changes_a_row(lake, settings, monkeypatch):
+    history, night, tables = History(3), NIGHTS[0], (VOCABULARY, USER_FEATURES, ITEM_FEATURES)
+    found = []
+    for zone, parts in (("UTC", 2), ("America/Los_Angeles", 1), ("Asia/Tokyo", 5)):
+        history.land(lake.root)
+        with machine(lake, monkeypatch, zone, parts):
+            lake.overwrite_partition(VOCABULARY, lake.of_day(VOCABULARY, date(2000, 1, 1)), night)
+            write_anchor(lake, night, night, settings)
+            build_features(lake, night, settings)
+            found.append({table.name: rows(lake, table) for table in tables})
+    assert all(len(its) > 5 for its in found[0].values())
+    assert found[1:] == found[:1] * 2
