@@ -27,8 +27,8 @@ from recpipe.tables import (
 from tests.rows import event, item, picture, review, user
 
 FIRST = date(2024, 2, 27)  # a leap day lies ahead
-NIGHTS = [FIRST + timedelta(days=days) for days in range(7)]
-QUIET, ANCHORS = NIGHTS[3], (NIGHTS[0], NIGHTS[5])
+NIGHTS = [FIRST + timedelta(days=days) for days in range(5)]
+QUIET, ANCHORS = NIGHTS[2], (NIGHTS[0], NIGHTS[3])
 AGES = (0, 0, 0, 1, 1, 2, 5, 6, 7, 8, 28, 29, 30, 31, 363, 364, 365, 366, 400)
 WORDS = ("red", "blue", "small", "large", "mug", "lamp", "chair")
 CATEGORIES = ("Toys", "Books", "Garden")
@@ -109,9 +109,8 @@ def run(lake, night, settings):
     return build_features(lake, night, settings)[1]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_c06_c07_carried_features_equal_those_of_all_that_was_known(lake, settings, seed):
-    History(seed).land(lake.root)
+def test_c06_c07_carried_features_equal_those_of_all_that_was_known(lake, settings):
+    History(1).land(lake.root)
     told = [run(lake, night, settings) for night in NIGHTS]
     assert told[0] == f"from all that was known, since user_features has no {FIRST - timedelta(days=1)}"
     assert told[1:] == [f"carried on from {night}" for night in NIGHTS[:-1]]
