@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import reduce
+from operator import or_
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recpipe import delta
@@ -22,7 +24,7 @@ from recpipe.tables import (
     VOCABULARY,
 )
 from recpipe.transforms.interactions import interactions, meetings
-from recpipe.transforms.item_content import item_content
+from recpipe.transforms.item_content import CONTENT, item_content
 from recpipe.transforms.item_features import (
     carried_content,
     carried_counts,
@@ -130,13 +132,20 @@ def _interactions(lake: Lake, ds: date, users: DataFrame | None = None, days: li
     known = []
     for table in (REVIEWS, EVENTS):
         rows = lake.known(table, ds)
-        rows = rows if days is None else rows.filter(F.to_date(table.happened_at).isin(days))
+        rows = rows if days is None else rows.filter(_on(table.happened_at, days))
         known.append(rows if users is None else rows.join(users, "user_id", "left_semi"))
     return interactions(*known)
 
 
+def _on(moment: str, days: list[date]) -> Column:
+    """Whether it lies on one of ``days``; as bounds, by which Delta passes over files of other days."""
+    return reduce(or_, ((F.col(moment) >= F.lit(day)) & (F.col(moment) < F.lit(day + A_DAY)) for day in days))
+
+
 def _touched(lake: Lake, users_then: DataFrame, index: DataFrame, ds: date) -> DataFrame:
     arrived = lake.of_day(REVIEWS, ds).select("user_id").union(lake.of_day(EVENTS, ds).select("user_id"))
+    if not lake.has_rows(ITEMS, ds, ds):
+        return arrived.distinct()
     return touched_users(arrived, users_then, changed_categories(lake.read(ITEMS), index, ds))
 
 
@@ -157,6 +166,8 @@ def _content(lake: Lake, ds: date, settings: Settings, yesterday: DataFrame | No
     numbers = _token_numbers(lake, ds)
     if yesterday is None or lake.has_rows(VOCABULARY, ds, ds):
         return item_content(lake.known(ITEMS, ds), numbers, settings.text_length)
+    if not lake.has_rows(ITEMS, ds, ds):
+        return yesterday.select("item_id", *CONTENT)
     return carried_content(yesterday, item_content(lake.of_day(ITEMS, ds), numbers, settings.text_length))
 
 
