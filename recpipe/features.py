@@ -125,15 +125,12 @@ def persisted(frame: DataFrame) -> Iterator[DataFrame]:
 
 
 def _interactions(lake: Lake, ds: date, users: DataFrame | None = None, days: list[date] | None = None) -> DataFrame:
-    """What was known on ``ds``; of ``users`` alone, or of what happened on ``days`` alone.
-
-    Users and times are of the tables' keys, so Spark drops the others' rows before it looks for the newest arrivals.
-    """
+    """What was known on ``ds``; of ``users`` alone, or of what happened on ``days`` alone."""
     known = []
     for table in (REVIEWS, EVENTS):
-        rows = lake.known(table, ds)
-        rows = rows if days is None else rows.filter(_on(table.happened_at, days))
-        known.append(rows if users is None else rows.join(users, "user_id", "left_semi"))
+        rows = lake.known(table, ds, users)
+        # The time is of the table's key, so Spark drops rows of other days before it looks for the newest arrivals.
+        known.append(rows if days is None else rows.filter(_on(table.happened_at, days)))
     return interactions(*known)
 
 

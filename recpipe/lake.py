@@ -138,9 +138,14 @@ class Lake:
                 raise
             raise UserError(f"expected table {table.name} at {self.root}, found none; run `recpipe init`") from None
 
-    def known(self, table: Table, ds: date) -> DataFrame:
-        """What had arrived by the end of ``ds``, each key as its newest arrival tells it; see `as_of`."""
-        return as_of(self.read(table), table, ds)
+    def known(self, table: Table, ds: date, users: DataFrame | None = None) -> DataFrame:
+        """What had arrived by the end of ``ds``, each key as its newest arrival tells it; see `as_of`.
+
+        With ``users`` (user_id), theirs alone: rows of others are dropped before any are sorted.
+        """
+        rows = self.read(table)
+        rows = rows if users is None else rows.join(users, "user_id", "left_semi")
+        return as_of(rows, table, ds)
 
     def of_day(self, table: Table, ds: date) -> DataFrame:
         """The rows of ``ds``."""
