@@ -35,7 +35,7 @@ def days_before(days):
     return datetime(2024, 3, 31, 23, tzinfo=UTC) - timedelta(days=days)
 
 
-def test_b08_every_numbered_item_has_a_row_with_or_without_metadata_and_interactions(spark):
+def test_b05_b08_every_numbered_item_has_a_row_with_or_without_metadata_and_interactions(spark):
     mug = item("b", "Mug", categories=["Home"], brand="Acme", price=3.0)
     found = features(spark, review("U1", "a"), items=[mug], images=[picture("b")])
     a, b = found["a"], found["b"]
