@@ -42,5 +42,7 @@ def _count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for item in batch.to_pylist():
             found.update({(field, token) for field, its in tokens(item).items() for token in its})
-    fields, names = zip(*found, strict=True) if found else ((), ())
+    if not found:
+        return
+    fields, names = zip(*found, strict=True)
     yield pa.record_batch([pa.array(column) for column in (fields, names, list(found.values()))], schema=_COUNTS)

@@ -69,7 +69,7 @@ def test_c06_c07_a_day_knows_only_what_had_arrived_whenever_it_is_run(shop, sett
     assert [row for row in rows(shop, ITEM_FEATURES) if row[0] == TUESDAY] == items
 
 
-def test_yesterday_is_carried_on_only_if_the_same_code_settings_and_erased_users_wrote_it(lake, settings, monkeypatch):
+def test_yesterday_is_carried_on_only_if_the_same_code_settings_and_erased_users_wrote_it(lake, settings):
     assert why_not_carried(lake, TUESDAY, settings) == "user_features has no 2024-01-01"
     made = ((USER_FEATURES, user_feature("U1")), (ITEM_FEATURES, item_feature("a", 0)))
     for table, row in made:
