@@ -3,6 +3,7 @@
 from datetime import date
 
 from recpipe.anchors import anchor_days, cut_day, require_known, without_examples
+from recpipe.features import A_DAY, why_not_carried, write_all, write_anchor, write_carried
 from recpipe.job import JobResult, run_job
 from recpipe.lake import Lake, Written, spark_session
 from recpipe.settings import Settings
@@ -11,16 +12,13 @@ from recpipe.tables import (
     EVENTS,
     ITEM_FEATURES,
     ITEM_INDEX,
-    ITEMS,
     REVIEWS,
     TRAINING_EXAMPLES,
     USER_FEATURES,
 )
 from recpipe.transforms.evaluation_examples import evaluation_examples
 from recpipe.transforms.interactions import interactions, meetings, meetings_a_day
-from recpipe.transforms.item_features import item_features
 from recpipe.transforms.training_examples import training_examples
-from recpipe.transforms.user_features import user_features
 
 
 def main(ds: date, settings: Settings) -> JobResult:
@@ -28,8 +26,15 @@ def main(ds: date, settings: Settings) -> JobResult:
     due = without_examples(settings.lake, anchor_days(known.first_arrival, ds, settings.anchor_every_days))
     with spark_session(settings) as spark:
         lake = Lake(spark, settings.lake, settings.audit)
-        written = build_features(lake, ds, settings)
-        said = [f"{written[USER_FEATURES.name].rows:,} users and {written[ITEM_FEATURES.name].rows:,} items as of {ds}"]
+        written = {}
+        for anchor in due:  # first, since features are made of numbers that anchors give
+            written |= write_anchor(lake, anchor, ds, settings)
+        features, how = build_features(lake, ds, settings)
+        written |= features
+        said = [
+            f"{features[USER_FEATURES.name].rows:,} users and {features[ITEM_FEATURES.name].rows:,} items as of {ds}"
+        ]
+        said.append(how)
         for anchor in due:
             examples = build_examples(lake, anchor, settings)
             written |= examples
@@ -38,20 +43,17 @@ def main(ds: date, settings: Settings) -> JobResult:
         said.append(f"nothing arrived on {ds}")
     return JobResult(
         message="; ".join(said),
-        rows_in={REVIEWS.name: known.reviews},
+        rows_in={REVIEWS.name: known.reviews, EVENTS.name: known.events},
         rows_out={name: table.rows for name, table in written.items()},
         versions={name: table.version for name, table in written.items()},
     )
 
 
-def build_features(lake: Lake, ds: date, settings: Settings) -> dict[str, Written]:
-    reviews, index = lake.known(REVIEWS, ds), lake.known(ITEM_INDEX, ds)
-    happened = interactions(reviews, lake.known(EVENTS, ds))
-    met = meetings(happened, index, settings.target_events, settings.seed)
-    users = user_features(reviews, met, ds, settings.history_length)
-    items = item_features(reviews, lake.known(ITEMS, ds), index, ds)
-    frames = ((USER_FEATURES, users), (ITEM_FEATURES, items))
-    return {table.name: lake.overwrite_partition(table, frame, ds) for table, frame in frames}
+def build_features(lake: Lake, ds: date, settings: Settings) -> tuple[dict[str, Written], str]:
+    """What was written, by table, and how it was made."""
+    if why_not := why_not_carried(lake, ds, settings):
+        return write_all(lake, ds, settings), f"from all that was known, since {why_not}"
+    return write_carried(lake, ds, settings), f"carried on from {ds - A_DAY}"
 
 
 def build_examples(lake: Lake, anchor: date, settings: Settings) -> dict[str, Written]:

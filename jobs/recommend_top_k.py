@@ -12,9 +12,7 @@ from recpipe.settings import Settings
 from recpipe.tables import (
     ITEM_EMBEDDINGS,
     ITEM_FEATURES,
-    ITEM_INDEX,
     RECOMMENDATIONS,
-    REVIEWS,
     USER_EMBEDDINGS,
     USER_FEATURES,
 )
@@ -22,7 +20,7 @@ from recpipe.transforms.recommendations import recommendations, visitors
 from recpipe.transforms.top_k import Catalogue
 
 READ = (USER_FEATURES, ITEM_FEATURES, USER_EMBEDDINGS, ITEM_EMBEDDINGS)
-"""Tables of which the day's rows are read; of others, all that was known by then."""
+"""Tables of which the day's rows are read."""
 
 
 def main(ds: date, settings: Settings) -> JobResult:
@@ -50,8 +48,7 @@ def write_lists(lake: Lake, ds: date, k: int, model_version: str | None) -> Writ
             f"expected the item vectors of {ds} to be of {model_version or 'no model'}, the newest promoted, "
             f"found {catalogue.model_version or 'none'}; run embed for {ds}"
         )
-    reviews, index = lake.known(REVIEWS, ds), lake.known(ITEM_INDEX, ds)
-    lists = recommendations(visitors(users, reviews, index, user_vectors), catalogue, ds, k)
+    lists = recommendations(visitors(users, user_vectors), catalogue, ds, k)
     return lake.overwrite_partition(RECOMMENDATIONS, lists, ds)
 
 

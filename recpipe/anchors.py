@@ -15,24 +15,29 @@ class Known(NamedTuple):
 
     first_arrival: date
     reviews: int
+    events: int
     arrived: int  # lines accepted on the day itself
 
 
 def require_known(root: Path, ds: date) -> Known:
     """Raises:
-    UserError: arrivals up to ``ds`` are not taken in yet, or held no review.
+    UserError: arrivals up to ``ds`` are not taken in yet, or held neither a review nor an event.
     """
     with delta.connect(root, [ARRIVALS]) as lake:
-        first, is_sealed, reviews, arrived = lake.execute(
-            "select min(arrived_on), bool_or(arrived_on = $ds), sum(accepted) filter (kind = 'reviews'), "
+        first, is_sealed, reviews, events, arrived = lake.execute(
+            "select min(arrived_on), bool_or(arrived_on = $ds), "
+            "coalesce(sum(accepted) filter (kind = 'reviews'), 0), "
+            "coalesce(sum(accepted) filter (kind = 'events'), 0), "
             "sum(accepted) filter (arrived_on = $ds) from arrivals where arrived_on <= $ds",
             {"ds": ds},
         ).fetchone()
     if not is_sealed:
         raise UserError(f"expected {ds} to be taken in, found its arrivals not sealed; run ingest_reviews for {ds}")
-    if not reviews:
-        raise UserError(f"expected reviews in the arrivals up to {ds}, found none; land some, or name a later day")
-    return Known(first, int(reviews), int(arrived))
+    if not reviews + events:
+        raise UserError(
+            f"expected reviews or events in the arrivals up to {ds}, found none; land some, or name a later day"
+        )
+    return Known(first, int(reviews), int(events), int(arrived))
 
 
 def anchor_days(first_arrival: date, ds: date, every_days: int) -> list[date]:

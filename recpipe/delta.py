@@ -2,8 +2,9 @@
 
 import errno
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,16 @@ def snapshot_files(
 def days(root: Path, table: Table) -> set[date]:
     """The days that have rows, from the table's metadata alone."""
     return {date.fromisoformat(part[table.day_column]) for part in open_table(root, table).partitions()}
+
+
+def last_commit(root: Path, table: Table, day: date) -> dict[str, Any] | None:
+    """Metadata of the newest commit that replaced ``day`` through Spark; None when the log no longer tells."""
+    for commit in open_table(root, table).history():
+        with suppress(ValueError, AttributeError):  # text of another writer
+            told = json.loads(commit.get("userMetadata") or "{}")
+            if told.get("first_day", "9") <= day.isoformat() <= told.get("last_day", ""):
+                return told
+    return None
 
 
 def count_rows(root: Path, table: Table, day: date) -> int:

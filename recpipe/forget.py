@@ -160,7 +160,7 @@ def erase(root: Path, user_id: str, on: date, *, keep_files: bool = False) -> di
 
 def _delete(root: Path, table: Table, condition: str | None) -> int:
     """Rows removed, in one commit; files without such rows are left alone."""
-    properties = CommitProperties(custom_metadata={"recpipe": table.name})
+    properties = CommitProperties(custom_metadata={"table": table.name, "job": "forget"})
     with delta.table_lock(root, table):
         return delta.open_table(root, table).delete(condition, commit_properties=properties)["num_deleted_rows"]
 

@@ -39,6 +39,7 @@ from recpipe.transforms.as_of import as_of
 ROWS_PER_FILE = 500_000
 COMMIT_ATTEMPTS = 4
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_DECIDING = ("code_hash", "settings_hash", "erased_hash")
 _CONFLICTS = (
     ConcurrentAppendException,
     ConcurrentDeleteDeleteException,
@@ -106,9 +107,14 @@ class Lake:
         delta.open_table(self.root, table)  # refuses what is missing, or has rows that other readers would not see
         return self.spark.read.format("delta").load(delta.table_uri(self.root, table))
 
-    def known(self, table: Table, ds: date) -> DataFrame:
-        """What had arrived by the end of ``ds``, each key as its newest arrival tells it; see `as_of`."""
-        return as_of(self._without_erased(table), table, ds)
+    def known(self, table: Table, ds: date, users: DataFrame | None = None) -> DataFrame:
+        """What had arrived by the end of ``ds``, each key as its newest arrival tells it; see `as_of`.
+
+        With ``users`` (user_id), theirs alone: rows of others are dropped before any are sorted.
+        """
+        rows = self._without_erased(table)
+        rows = rows if users is None else rows.join(users, "user_id", "left_semi").select(*table.column_names)
+        return as_of(rows, table, ds)
 
     def of_day(self, table: Table, ds: date) -> DataFrame:
         """The rows of ``ds``."""
@@ -138,6 +144,12 @@ class Lake:
     def has_rows(self, table: Table, first: date, last: date) -> bool:
         """Whether the table has rows of the days ``first`` to ``last``, both inclusive; asks its metadata alone."""
         return any(first <= day <= last for day in delta.days(self.root, table))
+
+    def is_as_now(self, table: Table, day: date) -> bool:
+        """Whether the rows of ``day`` were last written by the code, settings and erased users of this session."""
+        written = delta.last_commit(self.root, table, day)
+        now = json.loads(self.spark.conf.get(_METADATA, "{}"))
+        return written is not None and all(written.get(name) == now.get(name) for name in _DECIDING)
 
     def overwrite_partition(self, table: Table, frame: DataFrame, day: date) -> Written:
         """Replace the rows of ``day`` by ``frame`` in one commit; see `overwrite_days`."""
@@ -193,7 +205,8 @@ class Lake:
         day = table.day_column
         days = f"{day} >= DATE'{first.isoformat()}' AND {day} <= DATE'{last.isoformat()}'"  # Delta resolves no BETWEEN
         writer = staged.write.format("delta").mode("overwrite").option("replaceWhere", days)
-        told = json.loads(self.spark.conf.get(_METADATA, "{}")) | commits.metadata(table, expectations_met=met)
+        told = json.loads(self.spark.conf.get(_METADATA, "{}"))
+        told |= commits.metadata(table, expectations_met=met, first_day=first.isoformat(), last_day=last.isoformat())
         writer = writer.option("userMetadata", json.dumps(told))
         with self._lock(table):
             commits.require_newest(table)

@@ -142,6 +142,14 @@ class Settings(BaseSettings):
     """Recommendations a user gets a night."""
     history_length: Annotated[int, Field(ge=1, le=1000)] = 50
     """Most recent items of a user that the model sees."""
+    text_length: Annotated[int, Field(ge=1, le=512)] = 32
+    """Words of an item's text that the model sees, at most."""
+    vocabulary_size: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
+    """Words that are numbered at most, and as many category paths and brands."""
+    vocabulary_min_items: Annotated[int, Field(ge=1, le=1_000_000)] = 2
+    """Items that must have a word before it is numbered."""
+    full_refresh: bool = False
+    """Whether `build_features` computes every row anew instead of carrying yesterday's on. The rows are the same."""
     anchor_every_days: Annotated[int, Field(ge=1, le=365)] = 7
     """Days from one training (anchor day) to the next."""
     target_events: Annotated[tuple[Literal[INTERACTION_TYPES], ...], Field(min_length=1)] = ("purchase", "review")

@@ -71,6 +71,9 @@ INTERACTION_TYPES = (*EVENT_TYPES, "review")
 TYPE_CODES = {name: code for code, name in enumerate(INTERACTION_TYPES, start=1)}
 """Interaction types as the numbers that histories hold; 0 is padding. New types are added at the end."""
 
+FIELDS = ("text", "category", "brand")
+"""What of an item's metadata the vocabulary numbers."""
+
 SOURCES = ("two_tower", "popular")
 VERDICTS = ("promoted", "rejected", "skipped", "failed")
 ATTEMPT_STATES = ("running", "success", "failed", "superseded")
@@ -259,44 +262,118 @@ ITEM_INDEX = Table(
     may_be_empty=True,
 )
 
+VOCABULARY = Table(
+    name="vocabulary",
+    comment="A word, a category path or a brand and its number. Append-only: an anchor day numbers what is new, and a "
+    "number never changes its meaning; what day D knows are the rows with ds up to D.",
+    columns=(
+        _ANCHOR,
+        Column("field", "string", "text, category or brand; each numbers for itself."),
+        Column("token", "string", "The word, the path from the widest category on, or the brand."),
+        Column("token_id", "int", "From 1; 0 is unknown and padding."),
+        Column("items", "bigint", "Items that had it on the anchor day."),
+    ),
+    key=("field", "token"),
+    partition=("ds",),
+    writer="spark",
+    ranges={"token_id": (1, MAX_INT), "items": (1, 2**53)},
+    values={"field": FIELDS},
+    may_be_empty=True,
+)
+
 USER_FEATURES = Table(
     name="user_features",
-    comment="A user as of ds. History: the last items, oldest first, each item once, at its first review.",
+    comment="A user as of ds. History: the last meetings with an item, oldest first. A user meets an item when first "
+    "viewing it, putting it into the cart, or having it.",
     columns=(
         _DS,
         _USER,
         Column("history", "array<int>", "Item numbers, oldest first, at most history_length."),
         Column("history_days", "array<int>", "Day of each, in days since 1970-01-01."),
-        Column("review_count", "bigint", "Reviews, repeated ones included."),
-        Column("rating_mean", "double", "Mean stars."),
-        Column("last_reviewed_on", "date", "Day of the last review."),
+        Column("history_types", "array<int>", "What each was: 1 view, 2 cart, 3 purchase, 4 review."),
+        Column("seen", "array<int>", "Numbers of all items that the user has, ascending; not recommended again."),
+        Column("interaction_count", "bigint", "Reviews and events, repeated ones included."),
+        Column("review_count", "bigint", "Reviews."),
+        Column("purchase_count", "bigint", "Purchases."),
+        Column("cart_count", "bigint", "Times that an item was put into the cart."),
+        Column("view_count", "bigint", "Views."),
+        Column("rating_mean", "double", "Mean stars; null without a review.", nullable=True),
+        Column("rating_variance", "double", "Mean squared distance of the stars from their mean.", nullable=True),
+        Column("first_on", "date", "Day of the first interaction."),
+        Column("last_on", "date", "Day of the last interaction."),
+        Column("active_days", "int", "Days with an interaction."),
+        Column(
+            "favourite_categories",
+            "array<string>",
+            "Widest categories of the items in history and seen, the most frequent first, at most 5.",
+        ),
+        Column("age", "int", "As table users tells it.", nullable=True),
+        Column("gender", "string", "As table users tells it.", nullable=True),
+        Column("occupation", "string", "As table users tells it.", nullable=True),
     ),
     key=("ds", "user_id"),
     partition=("ds",),
     writer="spark",
-    ranges={"history": (0, MAX_INT), "review_count": (1, 2**53), "rating_mean": (0.5, 5)},
+    ranges={
+        "history": (0, MAX_INT),
+        "history_types": (1, len(TYPE_CODES)),
+        "seen": (0, MAX_INT),
+        "interaction_count": (1, 2**53),
+        "review_count": (0, 2**53),
+        "purchase_count": (0, 2**53),
+        "cart_count": (0, 2**53),
+        "view_count": (0, 2**53),
+        "rating_mean": (0.5, 5),
+        "rating_variance": (0, 25),
+        "active_days": (1, MAX_INT),
+    },
 )
 
 ITEM_FEATURES = Table(
     name="item_features",
-    comment="An item as of ds, with metadata or without.",
+    comment="An item as of ds, with metadata or without. Popularity counts the interactions of the target events.",
     columns=(
         _DS,
         _ITEM,
         _ITEM_INDEX,
         Column("title", "string", "Name.", nullable=True),
+        Column("tokens", "array<int>", "Words of title, categories and description that have a number, in order."),
+        Column("categories", "array<int>", "Numbers of the path's beginnings, the widest first."),
+        Column("brand", "int", "Number of the brand; 0 unknown."),
+        Column("price", "double", "Price in the shop's currency.", nullable=True),
+        Column("price_band", "int", "Place of the price among 1, 2, 5, 10, 20, 50, …; 0 unknown."),
+        Column("has_image", "boolean", "Whether table images has a picture of it."),
+        Column("popularity", "bigint", "Interactions, all time."),
+        Column("popularity_1d", "bigint", "Interactions that happened on ds."),
+        Column("popularity_7d", "bigint", "Interactions of the 7 days up to ds."),
+        Column("popularity_30d", "bigint", "Interactions of the 30 days up to ds."),
+        Column("popularity_365d", "bigint", "Interactions of the 365 days up to ds."),
+        Column("trend", "double", "Logarithm of the daily rate of 7 days over that of 30; 0 is steady."),
         Column("review_count", "bigint", "Reviews, all time."),
-        Column("review_count_30d", "bigint", "Reviews of the 30 days up to ds."),
-        Column("rating_mean", "double", "Mean stars.", nullable=True),
+        Column("half_stars", "bigint", "Sum of the reviews' stars, times two."),
+        Column("rating_mean", "double", "Mean stars; null without a review.", nullable=True),
+        Column("rating_shrunk", "double", "Mean stars, few reviews drawn to the shop's mean.", nullable=True),
     ),
     key=("ds", "item_id"),
     partition=("ds",),
     writer="spark",
     ranges={
         "item_index": (0, MAX_INT),
+        "tokens": (1, MAX_INT),
+        "categories": (1, MAX_INT),
+        "brand": (0, MAX_INT),
+        "price": (0, 1e9),
+        "price_band": (0, 100),
+        "popularity": (0, 2**53),
+        "popularity_1d": (0, 2**53),
+        "popularity_7d": (0, 2**53),
+        "popularity_30d": (0, 2**53),
+        "popularity_365d": (0, 2**53),
+        "trend": (-20, 20),
         "review_count": (0, 2**53),
-        "review_count_30d": (0, 2**53),
+        "half_stars": (0, 2**53),
         "rating_mean": (0.5, 5),
+        "rating_shrunk": (0.5, 5),
     },
 )
 
@@ -400,7 +477,7 @@ _RECOMMENDATION = (
     _USER,
     Column("rank", "int", "From 1, the best."),
     _ITEM,
-    Column("score", "double", "Dot product of the two towers; for popular, reviews of the last 30 days."),
+    Column("score", "double", "Dot product of the two towers; for popular, popularity_30d of the item."),
     Column("source", "string", "two_tower or popular."),
     Column("model_version", "string", "Anchor day and content hash of the model.", nullable=True),
 )
@@ -464,6 +541,7 @@ TABLES = (
     IMAGES,
     REJECTED_ROWS,
     ITEM_INDEX,
+    VOCABULARY,
     USER_FEATURES,
     ITEM_FEATURES,
     TRAINING_EXAMPLES,

@@ -26,6 +26,32 @@ def item(item_id: str, title: str | None, **values: Any) -> dict[str, Any]:
     return {**row, "price": None, "description": None, "image_url": None, **values}
 
 
+def user(user_id: str, **values: Any) -> dict[str, Any]:
+    row = {"arrived_on": MONDAY, "user_id": user_id, "age": None, "gender": None, "occupation": None}
+    return {**row, **values}
+
+
+def picture(item_id: str, **values: Any) -> dict[str, Any]:
+    row = {"arrived_on": MONDAY, "item_id": item_id, "file": f"{item_id}.png", "sha256": "0", "format": "png"}
+    return {**row, "width": 8, "height": 8, "bytes": 99, **values}
+
+
+def user_feature(user_id: str, **values: Any) -> dict[str, Any]:
+    row = {"ds": MONDAY, "user_id": user_id, "history": [0], "history_days": [1], "history_types": [4], "seen": [0]}
+    row |= {"interaction_count": 1, "review_count": 1, "purchase_count": 0, "cart_count": 0, "view_count": 0}
+    row |= {"rating_mean": 5.0, "rating_variance": 0.0, "first_on": MONDAY, "last_on": MONDAY, "active_days": 1}
+    row |= {"favourite_categories": [], "age": None, "gender": None, "occupation": None}
+    return {**row, **values}
+
+
+def item_feature(item_id: str, item_index: int, **values: Any) -> dict[str, Any]:
+    row = {"ds": MONDAY, "item_id": item_id, "item_index": item_index, "title": None, "tokens": [], "categories": []}
+    row |= {"brand": 0, "price": None, "price_band": 0, "has_image": False, "trend": 0.0}
+    row |= dict.fromkeys(("popularity", *(f"popularity_{days}d" for days in (1, 7, 30, 365))), 0)
+    row |= {"review_count": 0, "half_stars": 0, "rating_mean": None, "rating_shrunk": None}
+    return {**row, **values}
+
+
 def recommendation(user_id: str, rank: int, item_id: str, **values: Any) -> dict[str, Any]:
     row = {"ds": MONDAY, "user_id": user_id, "rank": rank, "item_id": item_id, "score": 1.0 / rank}
     return {**row, "source": "two_tower", "model_version": "2024-01-01-0123456789ab", **values}

@@ -52,14 +52,14 @@ def test_an_anchor_with_examples_or_a_verdict_needs_none(root):
 def test_known_is_what_arrived_up_to_ds(root):
     items = arrival(kind="items", accepted=3, lines_read=3, rejected=0, duplicates=0)
     seal(root, arrival(), items, arrival(arrived_on=TUESDAY), arrival(arrived_on=WEDNESDAY))
-    assert require_known(root, MONDAY) == (MONDAY, 7, 10)
-    assert require_known(root, TUESDAY) == (MONDAY, 14, 7)
+    assert require_known(root, MONDAY) == (MONDAY, 7, 0, 10)
+    assert require_known(root, TUESDAY) == (MONDAY, 14, 0, 7)
 
 
 def test_a_day_without_files_is_known_and_nothing_arrived_on_it(root):
     none = dict.fromkeys(("lines_read", "accepted", "rejected", "duplicates"), 0)
     seal(root, arrival(), arrival(arrived_on=TUESDAY, kind="none", file="", **none))
-    assert require_known(root, TUESDAY) == (MONDAY, 7, 0)
+    assert require_known(root, TUESDAY) == (MONDAY, 7, 0, 0)
 
 
 def test_a_day_that_is_not_sealed_is_refused(root):
@@ -69,7 +69,12 @@ def test_a_day_that_is_not_sealed_is_refused(root):
         seal(root, arrival())
 
 
-def test_days_without_a_review_are_refused(root):
+def test_a_shop_with_events_alone_is_known(root):
+    seal(root, arrival(kind="events"))
+    assert require_known(root, MONDAY) == (MONDAY, 0, 7, 7)
+
+
+def test_days_without_a_review_or_an_event_are_refused(root):
     seal(root, arrival(kind="items"))
-    with pytest.raises(UserError, match="expected reviews in the arrivals up to 2024-01-01, found none"):
+    with pytest.raises(UserError, match="expected reviews or events in the arrivals up to 2024-01-01, found none"):
         require_known(root, MONDAY)

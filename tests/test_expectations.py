@@ -15,10 +15,9 @@ from recpipe.expectations import expectations_of
 from recpipe.settings import AuditSettings
 from recpipe.tables import EVENTS, ITEM_FEATURES, ITEM_INDEX, ITEMS, RECOMMENDATIONS, REVIEWS, USER_FEATURES
 from tests.frames import frame
-from tests.rows import MONDAY, TUESDAY, item, recommendation, review
+from tests.rows import MONDAY, TUESDAY, item, item_feature, recommendation, review, user_feature
 
-USER = {"ds": MONDAY, "user_id": "U1", "history": [1, 2], "history_days": [1, 2], "review_count": 2}
-USER |= {"rating_mean": 4.0, "last_reviewed_on": MONDAY}
+USER = user_feature("U1", history=[1, 2], history_days=[1, 2], history_types=[4, 4], seen=[1, 2])
 
 
 def failure(table, staged, rows=None, first=MONDAY, last=MONDAY):
@@ -45,7 +44,7 @@ def test_every_fault_is_named_at_once_with_what_was_expected_and_found(spark):
     rows[4]["history_days"] = [1, None]
     rows[5]["history"] = None
     rows[6]["ds"] = TUESDAY
-    rows[7]["review_count"] = 0
+    rows[7]["interaction_count"] = 0
     said = failure(USER_FEATURES, frame(spark, USER_FEATURES, *rows)).split("; ")
     assert sorted(said) == sorted(
         [
@@ -55,8 +54,8 @@ def test_every_fault_is_named_at_once_with_what_was_expected_and_found(spark):
             "found 1 other rows of 8, such as 2024-01-02",
             "expect_column_values_to_be_between(column=least of history, min_value=0.0, max_value=2147483647.0): "
             "found 1 other rows of 8, such as -1",
-            "expect_column_values_to_be_between(column=review_count, min_value=1.0, max_value=9007199254740992.0): "
-            "found 1 other rows of 8, such as 0",
+            "expect_column_values_to_be_between(column=interaction_count, min_value=1.0, "
+            "max_value=9007199254740992.0): found 1 other rows of 8, such as 0",
             "expect_column_values_to_be_between(column=rating_mean, min_value=0.5, max_value=5.0): "
             "found 2 other rows of 8, such as nan, 5.5",
             "expect_column_values_to_be_between(column=nulls in history_days, min_value=0.0, max_value=0.0): "
@@ -93,8 +92,7 @@ def test_rows_lost_on_the_way_are_noticed(spark):
 
 
 def test_nullable_columns_may_be_null_but_not_nan(spark):
-    item = {"ds": MONDAY, "item_id": "a", "item_index": 0, "title": None, "review_count": 0, "review_count_30d": 0}
-    good = frame(spark, ITEM_FEATURES, {**item, "rating_mean": None})
+    good = frame(spark, ITEM_FEATURES, item_feature("a", 0))
     assert not audit(ITEM_FEATURES, good, 1, MONDAY, MONDAY).faults
     spoiled = good.withColumn("rating_mean", F.lit(float("nan")))
     assert "column=rating_mean" in failure(ITEM_FEATURES, spoiled)

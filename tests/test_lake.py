@@ -1,5 +1,6 @@
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,15 @@ def test_a_folder_without_rights_is_one_line(lake):
     (Path(delta.table_uri(lake.root, USER_FEATURES)) / "_delta_log").chmod(0o500)
     with pytest.raises(UserError, match="expected files that may be read and written"), readable_errors():
         lake.overwrite_partition(USER_FEATURES, frame(lake.spark, USER_FEATURES), MONDAY)
+
+
+def test_the_newest_commit_that_replaced_a_day_is_told_by_its_metadata(lake):
+    lake.overwrite_days(REVIEWS, reviews(lake, review("U1", "a")), MONDAY, TUESDAY)
+    assert lake.is_as_now(REVIEWS, TUESDAY)
+    lake.spark.sql(f"optimize delta.`{delta.table_uri(lake.root, REVIEWS)}`")
+    lake.overwrite_partition(REVIEWS, reviews(lake, review("U2", "a", arrived_on=WEDNESDAY)), WEDNESDAY)
+    told = delta.last_commit(lake.root, REVIEWS, MONDAY)
+    assert (told["first_day"], told["last_day"]) == ("2024-01-01", "2024-01-02")
+    assert delta.last_commit(lake.root, REVIEWS, WEDNESDAY)["first_day"] == "2024-01-03"
+    assert delta.last_commit(lake.root, REVIEWS, MONDAY - timedelta(days=1)) is None
+    assert not lake.is_as_now(REVIEWS, MONDAY - timedelta(days=1))

@@ -15,16 +15,15 @@ USERS_A_BLOCK = 1024
 _LISTS = "user_id string, rank int, item_id string, score double, source string"
 
 
-def visitors(users: DataFrame, reviews: DataFrame, item_index: DataFrame, user_embeddings: DataFrame) -> DataFrame:
+def visitors(users: DataFrame, user_embeddings: DataFrame) -> DataFrame:
     """Who gets a list: each of ``users``, and strangers, who have no history.
 
-    Columns: user_id, seen (numbers of all items ever reviewed, or null), embedding and model_version (or null).
+    Columns: user_id, seen (numbers of the items that are not recommended again, or null), embedding and model_version
+    (or null).
     """
-    strangers = users.sparkSession.createDataFrame([(STRANGER,)], "user_id string")
-    numbered = reviews.join(item_index.select("item_id", "item_index"), "item_id")
-    seen = numbered.groupBy("user_id").agg(F.collect_set("item_index").alias("seen"))
+    strangers = users.sparkSession.createDataFrame([(STRANGER, None)], "user_id string, seen array<int>")
     vectors = user_embeddings.select("user_id", "embedding", "model_version")
-    return users.select("user_id").union(strangers).join(seen, "user_id", "left").join(vectors, "user_id", "left")
+    return users.select("user_id", "seen").union(strangers).join(vectors, "user_id", "left")
 
 
 def recommendations(visitors: DataFrame, items: Catalogue, ds: date, k: int) -> DataFrame:

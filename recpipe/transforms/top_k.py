@@ -37,7 +37,7 @@ class Catalogue:
     item_ids: pa.StringArray  # (items,) ascending
     place_of: np.ndarray  # (largest item number + 1,) place by item number
     popular: np.ndarray  # (items,) places, the most popular first
-    popularity: np.ndarray  # (items,) reviews of the last 30 days, by place
+    popularity: np.ndarray  # (items,) target interactions of the last 30 days, by place
     places: np.ndarray  # (vectors,) place of each vector, ascending
     vectors: np.ndarray  # (vectors, size) float32; not every item needs one
     model_version: str | None  # of the vectors; None without any
@@ -59,13 +59,13 @@ class Catalogue:
             raise UserError(
                 f"expected vectors of the day's items, found {places.null_count} of others; run embed again"
             )
-        numbers, recent = features["item_index"].to_numpy(), features["review_count_30d"].to_numpy()
+        numbers, recent = features["item_index"].to_numpy(), features["popularity_30d"].to_numpy()
         place_of = np.zeros(numbers.max(initial=-1) + 1, np.int64)
         place_of[numbers] = np.arange(len(numbers))
         return cls(
             item_ids=item_ids,
             place_of=place_of,
-            popular=np.lexsort((np.arange(len(numbers)), -features["review_count"].to_numpy(), -recent)),
+            popular=np.lexsort((np.arange(len(numbers)), -features["popularity"].to_numpy(), -recent)),
             popularity=recent.astype(np.float64),
             places=places.to_numpy().astype(np.int64),
             vectors=finite_matrix(embeddings["embedding"].combine_chunks(), embedded),

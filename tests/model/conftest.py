@@ -12,7 +12,8 @@ import pytest
 
 from recpipe import delta
 from recpipe.settings import ModelSettings, Settings
-from recpipe.tables import EVALUATION_EXAMPLES, ITEM_INDEX, TRAINING_EXAMPLES, USER_FEATURES
+from recpipe.tables import EVALUATION_EXAMPLES, ITEM_INDEX, TRAINING_EXAMPLES, TYPE_CODES, USER_FEATURES
+from tests.rows import user_feature
 
 FIRST_DAY = date(2024, 1, 1)
 HISTORY_LENGTH = 8
@@ -77,13 +78,10 @@ def evaluation_rows(interactions: list[Interaction], anchor: int, cut: int) -> l
 def feature_rows(interactions: list[Interaction], ds: int) -> list[dict]:
     return [
         {
-            "ds": day(ds),
-            "user_id": user,
+            **user_feature(user, ds=day(ds)),
             "history": [one.item for one in history],
             "history_days": stored_days(history),
-            "review_count": len(history),
-            "rating_mean": 5.0,
-            "last_reviewed_on": day(history[-1].day),
+            "history_types": [TYPE_CODES["review"]] * len(history),
         }
         for user, history in histories(interactions, ds).items()
     ]
@@ -120,7 +118,9 @@ def _table(rows: list[dict]) -> pa.Table | list:
     ints = pa.list_(pa.field("element", pa.int32(), nullable=False))
     table = pa.Table.from_pylist(rows)
     types = {"length": pa.int32(), "items": ints, "days": ints, "seen": ints, "targets": ints}
-    types |= {"history": ints, "history_days": ints}
+    types |= {"history": ints, "history_days": ints, "history_types": ints, "active_days": pa.int32()}
+    types |= {"favourite_categories": pa.list_(pa.field("element", pa.string(), nullable=False))}
+    types |= {"age": pa.int32(), "gender": pa.string(), "occupation": pa.string()}
     for name in set(types) & set(table.column_names):
         table = table.set_column(table.column_names.index(name), name, table[name].cast(types[name]))
     return table

@@ -1,5 +1,6 @@
 """The job build_features on a real lake, but for the start of its own Spark session."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -7,17 +8,23 @@ import pytest
 from jobs.build_features import build_examples, build_features, main
 from recpipe import delta
 from recpipe.errors import UserError
+from recpipe.features import why_not_carried, write_anchor
 from recpipe.settings import Settings
 from recpipe.tables import (
     ARRIVALS,
     EVALUATION_EXAMPLES,
     ITEM_FEATURES,
     ITEM_INDEX,
+    ITEMS,
     REVIEWS,
     TRAINING_EXAMPLES,
     USER_FEATURES,
+    VOCABULARY,
 )
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, review
+from tests.frames import frame
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, item, item_feature, review, user_feature
+
+METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
 def seen(user, item, day, arrived_on=None):
@@ -60,6 +67,45 @@ def test_c06_c07_a_day_knows_only_what_had_arrived_whenever_it_is_run(shop, sett
     build_features(shop, TUESDAY, settings)
     assert [row for row in rows(shop, USER_FEATURES) if row[0] == TUESDAY] == users
     assert [row for row in rows(shop, ITEM_FEATURES) if row[0] == TUESDAY] == items
+
+
+def test_yesterday_is_carried_on_only_if_the_same_code_settings_and_erased_users_wrote_it(lake, settings):
+    assert why_not_carried(lake, TUESDAY, settings) == "user_features has no 2024-01-01"
+    made = ((USER_FEATURES, user_feature("U1")), (ITEM_FEATURES, item_feature("a", 0)))
+    for table, row in made:
+        lake.overwrite_partition(table, frame(lake.spark, table, row), MONDAY)
+    assert why_not_carried(lake, TUESDAY, settings) is None
+    assert why_not_carried(lake, WEDNESDAY, settings) == "user_features has no 2024-01-02"
+    full = settings.model_copy(update={"full_refresh": True})
+    assert why_not_carried(lake, TUESDAY, full) == "full_refresh is set"
+    before = lake.spark.conf.get(METADATA)
+    for name in ("code_hash", "settings_hash", "erased_hash"):
+        lake.spark.conf.set(METADATA, json.dumps(json.loads(before) | {name: "another"}))
+        found = why_not_carried(lake, TUESDAY, settings)
+        assert found == "user_features of 2024-01-01 is of other code, settings or erased users"
+    lake.spark.conf.set(METADATA, before)
+
+
+def test_a_late_anchor_gets_numbers_and_features_once_and_numbers_are_never_given_anew(shop, settings):
+    old, new = item("a", "Mug", categories=["Toys"]), item("b", "Mug", categories=["Books"], arrived_on=TUESDAY)
+    delta.replace(shop.root, ITEMS, [old, new])
+    for anchor in (MONDAY, TUESDAY):
+        assert write_anchor(shop, anchor, WEDNESDAY, settings).keys() == {VOCABULARY.name, ITEM_FEATURES.name}
+    numbers = rows(shop, VOCABULARY, "ds, field, token, token_id")
+    assert numbers == [
+        (MONDAY, "category", "Toys", 1),
+        (TUESDAY, "category", "Books", 2),
+        (TUESDAY, "text", "mug", 1),
+    ]
+    assert rows(shop, ITEM_FEATURES, "ds, item_id, categories, tokens") == [
+        (MONDAY, "a", [1], []),
+        (MONDAY, "b", [], []),
+        (TUESDAY, "a", [1], [1]),
+        (TUESDAY, "b", [2], [1]),
+    ]
+    more = settings.model_copy(update={"vocabulary_min_items": 1})
+    assert write_anchor(shop, MONDAY, WEDNESDAY, more) == {}
+    assert rows(shop, VOCABULARY, "ds, field, token, token_id") == numbers
 
 
 def test_an_anchor_has_rows_up_to_the_cut_and_up_to_itself(shop, settings):

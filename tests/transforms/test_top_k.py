@@ -13,17 +13,17 @@ from recpipe.transforms.top_k import Catalogue, best_unseen, rank_block
 MODEL = "2024-01-01-0123456789ab"
 
 
-def catalogue(reviews_30d, vectors=None):
-    """Items a, b, c, … numbered backwards, with their recent reviews and, for some, a vector."""
-    ids = [chr(ord("a") + place) for place in range(len(reviews_30d))]
-    features = {"item_id": ids, "item_index": list(range(len(ids)))[::-1], "review_count_30d": reviews_30d}
+def catalogue(popularity_30d, vectors=None):
+    """Items a, b, c, … numbered backwards, with their recent popularity and, for some, a vector."""
+    ids = [chr(ord("a") + place) for place in range(len(popularity_30d))]
+    features = {"item_id": ids, "item_index": list(range(len(ids)))[::-1], "popularity_30d": popularity_30d}
     vectors = vectors or {}
     embeddings = {
         "item_id": pa.array(list(vectors), pa.string()),
         "embedding": pa.array(list(vectors.values()), pa.list_(pa.float32())),
         "model_version": pa.array([MODEL] * len(vectors), pa.string()),
     }
-    return Catalogue.of(pa.table({**features, "review_count": [0] * len(ids)}), pa.table(embeddings))
+    return Catalogue.of(pa.table({**features, "popularity": [0] * len(ids)}), pa.table(embeddings))
 
 
 def lists(items, k, *users):
@@ -54,7 +54,7 @@ def test_items_come_by_dot_product_and_their_source_is_told():
     assert found == {"U1": [("c", 3.0, "two_tower"), ("a", 1.0, "two_tower")]}
 
 
-def test_popular_items_fill_a_list_up_by_recent_reviews_and_then_by_id():
+def test_popular_items_fill_a_list_up_by_recent_popularity_and_then_by_id():
     items = catalogue([1, 5, 0, 5, 9], {"a": [1.0], "c": [2.0]})
     found = lists(items, 5, ("U1", "e", [1.0]))
     assert names(found) == {"U1": "cabd"}

@@ -1,0 +1,48 @@
+"""Table vocabulary: numbers for the tokens of items' metadata, append-only by anchor day."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from recpipe.transforms.item_tokens import tokens
+
+METADATA = ("title", "categories", "description", "brand")
+"""Columns of items that have tokens."""
+
+_COUNTS = pa.schema([("field", pa.string()), ("token", pa.string()), ("items", pa.int64())])
+
+
+def vocabulary(items: DataFrame, numbered: DataFrame, ds: date, size: int, min_items: int) -> DataFrame:
+    """Rows for the tokens that the anchor ``ds`` numbers: those of ``items``, known on it, that have no number yet.
+
+    ``numbered`` are the rows of earlier anchors. Frequent tokens come first, equally frequent ones by their bytes. At
+    most ``size`` tokens a field get a number in all, and words only if ``min_items`` items have them.
+    """
+    often = F.col("items") >= F.when(F.col("field") == "text", min_items).otherwise(1)
+    new = token_counts(items).filter(often).join(numbered, ["field", "token"], "left_anti")
+    last = numbered.groupBy("field").agg(F.max("token_id").alias("last"))
+    best_first = Window.partitionBy("field").orderBy(F.desc("items"), "token")
+    token_id = F.row_number().over(best_first) + F.coalesce("last", F.lit(0))
+    ordered = new.join(F.broadcast(last), "field", "left").withColumn("token_id", token_id).drop("last")
+    return ordered.filter(F.col("token_id") <= size).withColumn("ds", F.lit(ds))
+
+
+def token_counts(items: DataFrame) -> DataFrame:
+    """How many of ``items`` have each token: field, token, items."""
+    counted = items.select(*METADATA).mapInArrow(_count, "field string, token string, items bigint")
+    return counted.groupBy("field", "token").agg(F.sum("items").alias("items"))
+
+
+def _count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    found = Counter()
+    for batch in batches:
+        for item in batch.to_pylist():
+            found.update({(field, token) for field, its in tokens(item).items() for token in its})
+    if not found:
+        return
+    fields, names = zip(*found, strict=True)
+    yield pa.record_batch([pa.array(column) for column in (fields, names, list(found.values()))], schema=_COUNTS)
