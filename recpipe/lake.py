@@ -40,6 +40,7 @@ from recpipe.transforms.as_of import as_of
 ROWS_PER_FILE = 500_000
 COMMIT_ATTEMPTS = 4
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_ROWS_A_GROUP = "parquet.block.row.count.limit"
 _CONFLICTS = (
     ConcurrentAppendException,
     ConcurrentDeleteDeleteException,
@@ -181,7 +182,8 @@ class Lake:
             rows = staged.count()
             met = self._audit(table, staged, rows, first, last)
             files = _sorted_into_files(table, staged, rows, several_days=first < last)
-            return Written(rows, self._commit(table, files, first, last, met))
+            with self._row_groups(table, rows):
+                return Written(rows, self._commit(table, files, first, last, met))
         finally:
             if not is_staged:
                 staged.unpersist()
@@ -195,6 +197,16 @@ class Lake:
         keep(audited)
         audited.require()
         return audited.met
+
+    @contextmanager
+    def _row_groups(self, table: Table, rows: int) -> Iterator[None]:
+        """Let files have as many row groups as the table asks for. Delta passes no option on to Parquet's writer."""
+        if table.row_groups:
+            self.spark.conf.set(_ROWS_A_GROUP, max(1, rows // table.row_groups))
+        try:
+            yield
+        finally:
+            self.spark.conf.unset(_ROWS_A_GROUP)
 
     def _commit(self, table: Table, staged: DataFrame, first: date, last: date, met: int) -> int:
         day = table.day_column
