@@ -60,17 +60,17 @@ def decide_anchors(settings: Settings, anchors: Sequence[date]) -> JobResult:
         UserError: an anchor was given up, or a candidate is missing. The other decisions stand.
     """
     registry = Registry(settings.registry)
-    said, broken, versions = [], [], {}
+    said, broken, versions, recorded = [], [], {}, 0
     for anchor in anchors:
         verdict, written = record(settings, anchor, decide(settings, registry, anchor))
-        versions |= written
+        versions, recorded = versions | written, recorded + bool(written)
         said.append(f"{anchor} {verdict.verdict}{'' if written else ' by another run'}: {verdict.reason}")
         if verdict.verdict == "failed":
             broken.append(said[-1])
     if broken:
         raise UserError("; ".join(broken) + "; later nights use the champion")
     read = sum(delta.count_rows(settings.lake, EVALUATION_EXAMPLES, anchor) for anchor in anchors)
-    return JobResult("; ".join(said), {EVALUATION_EXAMPLES.name: read}, {MODEL_VERDICTS.name: len(said)}, versions)
+    return JobResult("; ".join(said), {EVALUATION_EXAMPLES.name: read}, {MODEL_VERDICTS.name: recorded}, versions)
 
 
 def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:

@@ -135,17 +135,17 @@ class Shop:
         inner = cut - 3 if inner is None else inner
         untils = (cut, anchor) if before is not None else (inner, cut, anchor)
         training = [row for until in sorted(set(untils)) for row in training_rows(interactions, anchor, until)]
-        delta.overwrite_partition(self.root, TRAINING_EXAMPLES, _table(training), day(anchor))
+        delta.overwrite_partition(self.root, TRAINING_EXAMPLES, arrow_table(training), day(anchor))
         blocks = [(cut, anchor, HAPPENED_AT)]
         blocks.append((inner, cut, HAPPENED_AT) if before is None else (before, anchor, ARRIVED_ON))
         evaluation = [row for block in blocks for row in evaluation_rows(interactions, anchor, *block)]
-        delta.overwrite_partition(self.root, EVALUATION_EXAMPLES, _table(evaluation), day(anchor))
+        delta.overwrite_partition(self.root, EVALUATION_EXAMPLES, arrow_table(evaluation), day(anchor))
 
     def features(self, interactions: list[Interaction], ds: int) -> None:
-        delta.overwrite_partition(self.root, USER_FEATURES, _table(feature_rows(interactions, ds)), day(ds))
+        delta.overwrite_partition(self.root, USER_FEATURES, arrow_table(feature_rows(interactions, ds)), day(ds))
 
 
-def _table(rows: list[dict]) -> pa.Table | list:
+def arrow_table(rows: list[dict]) -> pa.Table | list:
     """Arrow, which is quicker to write than rows; lists of int32, as the contracts say."""
     if not rows:
         return rows

@@ -13,7 +13,7 @@ from recpipe.model.anchors import (
     undecided,
 )
 from recpipe.tables import MODEL_VERDICTS, TRAINING_EXAMPLES
-from tests.model.conftest import Interaction, _table, day, training_rows
+from tests.model.conftest import Interaction, arrow_table, day, training_rows
 
 SOME = [Interaction("a", 1, 0), Interaction("a", 2, 1), Interaction("a", 3, 5), Interaction("b", 1, 2)]
 
@@ -72,19 +72,18 @@ LEARNT = Interaction("a", 1, 0), Interaction("a", 2, 1)
 
 
 @pytest.mark.parametrize(
-    ("interactions", "cut", "reason"),
+    ("interactions", "cuts", "reason"),
     [
-        ([*LEARNT, Interaction("a", 3, 3), Interaction("a", 4, 5)], 4, None),
-        ([*LEARNT, Interaction("a", 3, 3), Interaction("a", 4, 5)], 7, "too little was known to keep parts back"),
-        ([Interaction("a", 1, 0), Interaction("a", 2, 3), Interaction("a", 3, 5)], 4, "nothing to learn from"),
-        ([*LEARNT, Interaction("b", 3, 3), Interaction("a", 4, 5)], 4, "nothing to choose epochs on"),
-        ([*LEARNT, Interaction("a", 3, 3), Interaction("b", 4, 5)], 4, "nothing to judge on"),
+        ([*LEARNT, Interaction("a", 3, 3), Interaction("a", 4, 5)], (1, 4), None),
+        ([*LEARNT, Interaction("a", 3, 3), Interaction("a", 4, 5)], (4, 7), "too little was known to keep parts back"),
+        ([*LEARNT, Interaction("a", 3, 3), Interaction("a", 4, 5)], (7, 7), "too little was known to keep parts back"),
+        ([Interaction("a", 1, 0), Interaction("a", 2, 3), Interaction("a", 3, 5)], (1, 4), "nothing to learn from"),
+        ([*LEARNT, Interaction("b", 3, 3), Interaction("a", 4, 5)], (1, 4), "nothing to choose epochs on"),
+        ([*LEARNT, Interaction("a", 3, 3), Interaction("b", 4, 5)], (1, 4), "nothing to judge on"),
     ],
 )
-def test_an_anchor_with_too_little_is_skipped_with_the_reason(shop, settings, interactions, cut, reason):
-    shop.anchor(interactions, anchor=7, cut=cut, inner=min(cut, 6) - 3)
-    if cut == 7:
-        shop.anchor(interactions, anchor=7, cut=7, inner=7)
+def test_an_anchor_with_too_little_is_skipped_with_the_reason(shop, settings, interactions, cuts, reason):
+    shop.anchor(interactions, anchor=7, inner=cuts[0], cut=cuts[1])
     found = skip_reason(settings(), day(7))
     assert found is None if reason is None else reason in found
 
@@ -111,7 +110,7 @@ def test_a_new_item_of_a_user_who_is_not_trained_on_is_news_too(shop, settings):
     shop.anchor(KNOWN, anchor=7, cut=4, inner=1)
     shop.anchor([*KNOWN, Interaction("b", 2, 8)], anchor=14, cut=4, before=7)
     without_b = training_rows(KNOWN, 14, 14)
-    delta.overwrite_partition(shop.root, TRAINING_EXAMPLES, _table(without_b), day(14))
+    delta.overwrite_partition(shop.root, TRAINING_EXAMPLES, arrow_table(without_b), day(14))
     assert skip_reason(settings(), day(14)) is None
 
 
