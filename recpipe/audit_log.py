@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from typing import Protocol
+
+from recpipe.pages import page, template
 
 
 class Audited(Protocol):
@@ -79,19 +80,9 @@ def _plain(run: str) -> str:
 
 
 def _index(run: str, names: Sequence[str], audits: Sequence[Audited]) -> str:
-    """A page that needs nothing from the network, as those that it links to would like to."""
-    rows = "".join(
-        f'<tr><td><a href="{name}.html">{escape(one.table)}</a></td><td>{escape(one.days)}</td>'
-        f"<td>{'failed' if one.faults else 'warns' if one.warnings else 'passed'}</td>"
-        f"<td>{one.met} of {one.expected}</td><td>{escape('; '.join(one.warnings))}</td>"
-        f'<td><a href="{name}.json">JSON</a></td></tr>\n'
-        for name, one in zip(names, audits, strict=True)
-    )
-    head = "<tr><th>table</th><th>days</th><th>audit</th><th>met</th><th>warnings</th><th>results</th></tr>"
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Audit of {escape(run)}</title></head>\n'
-        f"<body><h1>Audit of {escape(run)}</h1>\n<table>\n{head}\n{rows}</table></body></html>\n"
-    )
+    outcomes = ["failed" if one.faults else "warns" if one.warnings else "passed" for one in audits]
+    rows = list(zip(names, audits, outcomes, strict=True))
+    return page(f"Audit of {run}", template("audit_section.html").render(run=run, rows=rows))
 
 
 def _remove_oldest(reports: Path, kept_runs: int) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import unquote
 
+from recpipe.choice import require_file
 from recpipe.errors import UserError
-from recpipe.landing import aside, landed_files, require_file, require_open
+from recpipe.landing import aside, landed_files, require_open
 from recpipe.sources.values import is_id
 from recpipe.tables import PICTURES
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from recpipe.pages import percent
 from recpipe.quality import Figures, Quality
 
 
@@ -30,10 +31,6 @@ class Trend(NamedTuple):
         if before is None or last is None:
             return ""
         return "=" if self.say(before) == self.say(last) else "↑" if last > before else "↓"
-
-
-def percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.2%}"
 
 
 def trends(report: Quality) -> list[Trend]:

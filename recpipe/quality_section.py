@@ -1,12 +1,10 @@
 """The data quality as HTML: a section for a report, or a page of its own. Needs nothing from the network."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from recpipe.pages import page, template
 from recpipe.quality import Quality
-from recpipe.quality_report import percent, trends
+from recpipe.quality_report import trends
 
 WIDTH, HEIGHT, MARGIN = 160, 28, 3
 """Of a trend's line, in pixels."""
@@ -14,25 +12,13 @@ WIDTH, HEIGHT, MARGIN = 160, 28, 3
 
 def quality_section(report: Quality) -> str:
     """A `<section>` with its own style. Names of files come from outside, so everything is escaped."""
-    return _template("quality_section.html").render(
+    return template("quality_section.html").render(
         report=report, trends=trends(report), line=trend_line, width=WIDTH, height=HEIGHT
     )
 
 
 def quality_page(report: Quality) -> str:
-    return _template("page.html").render(title="Data quality", section=quality_section(report))
-
-
-def _template(name: str) -> Any:
-    environment = Environment(
-        loader=PackageLoader("recpipe"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "count": "{:,}".format}
-    return environment.get_template(name)
+    return page("Data quality", quality_section(report))
 
 
 def trend_line(values: Sequence[float | None]) -> list[str]:

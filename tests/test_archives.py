@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from recpipe import archives
 from recpipe.archives import contents_of, is_zip, unpack
+from recpipe.choice import Choice
 from recpipe.errors import UserError
-from recpipe.landing import Choice, land, landed_files, replay
+from recpipe.landing import land, landed_files, replay
 from recpipe.settings import CHECKOUT
 from recpipe.sources.formats import CSV, Layout
 from recpipe.sources.known import FORMATS
@@ -262,7 +263,7 @@ def test_a_full_disk_is_told_apart_from_a_broken_archive(tmp_path, archive, land
     def full(*_):
         raise error.value
 
-    monkeypatch.setattr("recpipe.landing.unpack", full)
+    monkeypatch.setattr("recpipe.choice.unpack", full)
     assert refusal(archive, landing).startswith(f"expected to write into {landing}, found: [Errno 28]")
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from recpipe import delta
 from recpipe.arriving import SealedFile, arriving_files, had_arrived, ingest_lock, sealed_files
+from recpipe.choice import Choice
 from recpipe.errors import UserError
-from recpipe.landing import Choice, land, replay
+from recpipe.landing import land, replay
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.known import known_formats
 from recpipe.tables import ARRIVALS

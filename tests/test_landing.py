@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from recpipe import landing as landing_module
+from recpipe.choice import Choice
 from recpipe.errors import UserError
-from recpipe.landing import Choice, LandedFile, land, landed_files, replay
+from recpipe.landing import LandedFile, land, landed_files, replay
 from recpipe.settings import CHECKOUT
 from recpipe.sources.amazon import REVIEWS_2018
 from recpipe.sources.formats import LINES, Layout

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from recpipe.cli import app
 from recpipe.settings import CHECKOUT, Section, Settings
+from recpipe.sources.known import FORMAT_NAMES
 from recpipe.tables import TABLES
 
 README = (CHECKOUT / "README.md").read_text()
@@ -58,3 +59,10 @@ def test_a_setting_is_listed_with_its_default_and_meaning(setting):
     name, default, meaning = setting
     assert meaning
     assert f"| `{name}` | {default} | {' '.join(meaning.split())} |" in README
+
+
+def test_the_table_of_formats_names_every_built_in_one_and_no_table():
+    start = README.index("| `--format` | reads |")
+    rows = README[start : README.index("\n\n", start)].splitlines()[2:]
+    named = [name for row in rows for name in re.findall(r"`([a-z0-9-]+)`", row.split("|")[1])]
+    assert sorted(named) == sorted([*FORMAT_NAMES, "images"])

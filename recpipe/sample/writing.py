@@ -10,8 +10,9 @@ from pathlib import Path
 
 import duckdb
 
+from recpipe.choice import Choice
 from recpipe.errors import UserError
-from recpipe.landing import Choice, land
+from recpipe.landing import land
 from recpipe.sample import events
 from recpipe.sample.arriving import lines_of
 from recpipe.sample.formats import writers_of

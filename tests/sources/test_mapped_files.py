@@ -8,9 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from recpipe import delta
+from recpipe.choice import Choice
 from recpipe.cli import app
 from recpipe.errors import UserError
-from recpipe.landing import Choice, land, landed_files, replay
+from recpipe.landing import land, landed_files, replay
 from recpipe.settings import CHECKOUT
 from recpipe.sources.files import layout_of, records_of
 from recpipe.sources.formats import CSV, LINES, PARQUET, parse

@@ -12,9 +12,10 @@ from jobs import ingest_reviews
 from jobs.ingest_reviews import take_in
 from recpipe import delta
 from recpipe.arriving import arriving_files, sealed_files
+from recpipe.choice import Choice
 from recpipe.errors import UserError
 from recpipe.lake import Lake
-from recpipe.landing import Choice, replay
+from recpipe.landing import replay
 from recpipe.rejects import RejectLimit, accept
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.pictures import Limits

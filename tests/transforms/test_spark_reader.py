@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from recpipe.arriving import arriving_files
+from recpipe.choice import Choice
 from recpipe.errors import UserError
 from recpipe.intake import WRONG_UNIT
-from recpipe.landing import Choice, replay
+from recpipe.landing import replay
 from recpipe.sources.files import hashed
 from recpipe.sources.lines import MAX_LINE
 from recpipe.sources.pictures import Limits
