@@ -20,7 +20,7 @@ from recpipe.model.promotion import Verdict, judge, record
 from recpipe.model.registry import CANDIDATE, Registry
 from recpipe.settings import CHECKOUT
 from recpipe.tables import ITEM_EMBEDDINGS, METRICS, TABLES, USER_EMBEDDINGS
-from tests.model.conftest import Interaction, day, planted_chains
+from tests.model.conftest import Interaction, day, histories, planted_chains
 
 
 def job(name: str) -> ModuleType:
@@ -169,6 +169,22 @@ def test_c06_what_comes_after_the_anchor_before_reaches_no_weight_of_a_candidate
     assert candidate.until == day(22)
     assert candidate.model_version == with_later.model_version  # a hash of the weights, among others
     assert inputs != other_inputs
+
+
+def test_a_candidate_is_trained_anew_for_the_epochs_that_an_inner_cut_chose(shop, settings, monkeypatch):
+    two_anchors(shop, [])
+    trained, calls, values = candidates.train, [], iter([0.1, 0.4, 0.3, 0.2])
+
+    def spy(read, model, seed, validate=None, epochs=None):
+        found = trained(read, model, seed, validate and (lambda *_: next(values)), epochs)
+        calls.append((read.__self__.rows, epochs, found.epochs))
+        return found
+
+    monkeypatch.setattr(candidates, "train", spy)
+    candidates.train_candidates(settings(epochs=9, patience=2), [day(29)])
+    known_at = {until: len(histories(taste(100), until)) for until in (18, 22)}
+    assert calls == [(known_at[18], None, 2), (known_at[22], 2, 2)]
+    assert known_at[18] < known_at[22]
 
 
 def test_what_comes_between_the_anchors_judges_and_what_comes_later_does_not(shop, settings):
