@@ -182,7 +182,7 @@ class Lake:
             rows = staged.count()
             met = self._audit(table, staged, rows, first, last)
             files = _sorted_into_files(table, staged, rows, several_days=first < last)
-            with self._row_groups(table, rows):
+            with self._row_groups(table):
                 return Written(rows, self._commit(table, files, first, last, met))
         finally:
             if not is_staged:
@@ -199,10 +199,10 @@ class Lake:
         return audited.met
 
     @contextmanager
-    def _row_groups(self, table: Table, rows: int) -> Iterator[None]:
-        """Let files have as many row groups as the table asks for. Delta passes no option on to Parquet's writer."""
-        if table.row_groups:
-            self.spark.conf.set(_ROWS_A_GROUP, max(1, rows // table.row_groups))
+    def _row_groups(self, table: Table) -> Iterator[None]:
+        """Files get row groups as the table wants them. By the session, as Delta passes no such option on."""
+        if table.rows_a_group:
+            self.spark.conf.set(_ROWS_A_GROUP, table.rows_a_group)
         try:
             yield
         finally:

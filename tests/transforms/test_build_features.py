@@ -1,5 +1,6 @@
 """The job build_features on a real lake, but for the start of its own Spark session."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -18,9 +19,11 @@ from recpipe.tables import (
     TRAINING_EXAMPLES,
     USER_FEATURES,
 )
+from recpipe.transforms.evaluation_examples import cut_by_happening
+from recpipe.transforms.training_examples import training_examples
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, review
 
-THURSDAY = date(2024, 1, 4)
+SUNDAY, THURSDAY = date(2023, 12, 31), date(2024, 1, 4)
 
 
 def seen(user, item, day, arrived_on=None):
@@ -132,20 +135,21 @@ def test_b09_b10_rare_items_and_users_of_few_are_not_trained_on_and_still_judged
     assert said[1] == "k_core 1 and min_history 3 left out 3 of 3 users, 5 of 5 interactions"
 
 
-def test_f08_training_examples_lie_in_many_row_groups(lake, settings):
-    rows = [seen(f"U{user}", item, MONDAY) for user in range(300) for item in "ab"]
-    delta.replace(lake.root, REVIEWS, [*rows, *(seen(f"U{user}", "c", TUESDAY) for user in range(60))])
-    index = [{"first_arrived_on": MONDAY, "item_id": item, "item_index": n} for n, item in enumerate("abc")]
-    delta.replace(lake.root, ITEM_INDEX, index)
-    written, _ = build_examples(lake, None, TUESDAY, settings)
-    assert written[TRAINING_EXAMPLES.name].rows == 600
-    files = delta.snapshot_files(lake.root, TRAINING_EXAMPLES)
-    groups = [parquet.ParquetFile(file).metadata.num_row_groups for file in files]
-    assert len(files) == 2  # a cut and the anchor
-    assert min(groups) >= 4 * 8  # of eight ranks each has four to read
-    written, _ = build_examples(lake, None, TUESDAY, settings)
-    others = delta.snapshot_files(lake.root, EVALUATION_EXAMPLES)
-    assert [parquet.ParquetFile(file).metadata.num_row_groups for file in others] == [1]
+def test_f08_files_have_row_groups_for_several_ranks(shop):
+    assert 100_000 / TRAINING_EXAMPLES.rows_a_group >= 4 * 16
+    small = replace(TRAINING_EXAMPLES, rows_a_group=5)
+    met = shop.spark.range(100).selectExpr(
+        "concat('U', id) as user_id", "'a' as item_id", "0 as item_index", "timestamp'2024-01-01' as happened_at",
+        "4 as type", "true as is_target", "id as tie", "date'2024-01-01' as until",
+    )  # fmt: skip
+    shop.overwrite_partition(small, training_examples(met, MONDAY, history_length=3, seed=7), MONDAY)
+    judged = cut_by_happening(met, MONDAY, SUNDAY, MONDAY, history_length=3)
+    shop.overwrite_partition(EVALUATION_EXAMPLES, judged, MONDAY)
+    [groups], [others] = (
+        [parquet.ParquetFile(file).metadata.num_row_groups for file in delta.snapshot_files(shop.root, table)]
+        for table in (TRAINING_EXAMPLES, EVALUATION_EXAMPLES)
+    )
+    assert (groups, others) == (20, 1)
 
 
 def test_a_day_that_is_not_taken_in_is_refused_before_spark_starts(lake, settings):
