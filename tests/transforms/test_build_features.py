@@ -139,7 +139,7 @@ def test_f08_files_have_row_groups_for_several_ranks(shop):
     assert 100_000 / TRAINING_EXAMPLES.rows_a_group >= 4 * 16
     small = replace(TRAINING_EXAMPLES, rows_a_group=5)
     met = shop.spark.range(100).selectExpr(
-        "concat('U', id) as user_id", "'a' as item_id", "0 as item_index", "timestamp'2024-01-01' as happened_at",
+        "concat('U', cast(id as string)) as user_id", "'a' as item_id", "0 as item_index", "timestamp'2024-01-01' as happened_at",
         "4 as type", "true as is_target", "id as tie", "date'2024-01-01' as until",
     )  # fmt: skip
     shop.overwrite_partition(small, training_examples(met, MONDAY, history_length=3, seed=7), MONDAY)
