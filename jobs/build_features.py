@@ -1,8 +1,12 @@
 """Features of users and items as of ds, and the examples of anchor days up to ds that have none yet."""
 
 from datetime import date
+from itertools import pairwise
 
-from recpipe.anchors import anchor_days, cut_day, require_known, without_examples
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from recpipe.anchors import anchor_days, cut_days, require_known, without_examples
 from recpipe.features import A_DAY, why_not_carried, write_all, write_anchor, write_carried
 from recpipe.job import JobResult, run_job
 from recpipe.lake import Lake, Written, spark_session
@@ -16,8 +20,10 @@ from recpipe.tables import (
     TRAINING_EXAMPLES,
     USER_FEATURES,
 )
-from recpipe.transforms.evaluation_examples import evaluation_examples
+from recpipe.transforms.core import core, each_until, left_out
+from recpipe.transforms.evaluation_examples import cut_by_arrival, cut_by_happening
 from recpipe.transforms.interactions import interactions, meetings, meetings_a_day
+from recpipe.transforms.lines import union
 from recpipe.transforms.training_examples import training_examples
 
 
@@ -27,7 +33,7 @@ def main(ds: date, settings: Settings) -> JobResult:
     with spark_session(settings) as spark:
         lake = Lake(spark, settings.lake, settings.audit)
         written = {}
-        for anchor in due:  # first, since features are made of numbers that anchors give
+        for _, anchor in due:  # first, since features are made of numbers that anchors give
             written |= write_anchor(lake, anchor, ds, settings)
         features, how = build_features(lake, ds, settings)
         written |= features
@@ -35,10 +41,10 @@ def main(ds: date, settings: Settings) -> JobResult:
             f"{features[USER_FEATURES.name].rows:,} users and {features[ITEM_FEATURES.name].rows:,} items as of {ds}"
         ]
         said.append(how)
-        for anchor in due:
-            examples = build_examples(lake, anchor, settings)
+        for before, anchor in due:
+            examples, of_them = build_examples(lake, before, anchor, settings)
             written |= examples
-            said.append(f"anchor {anchor}: " + ", ".join(f"{table.rows:,} {name}" for name, table in examples.items()))
+            said += of_them
     if not known.arrived:
         said.append(f"nothing arrived on {ds}")
     return JobResult(
@@ -56,18 +62,38 @@ def build_features(lake: Lake, ds: date, settings: Settings) -> tuple[dict[str, 
     return write_carried(lake, ds, settings), f"carried on from {ds - A_DAY}"
 
 
-def build_examples(lake: Lake, anchor: date, settings: Settings) -> dict[str, Written]:
-    happened = interactions(lake.known(REVIEWS, anchor), lake.known(EVENTS, anchor))
-    known = meetings(happened, lake.known(ITEM_INDEX, anchor), settings.target_events, settings.seed).persist()
+def build_examples(
+    lake: Lake, before: date | None, anchor: date, settings: Settings
+) -> tuple[dict[str, Written], list[str]]:
+    """The examples of an anchor day with ``before`` as the one before it, and what is to be said of them.
+
+    The first anchor day has two cuts, one to choose epochs and one to judge. A later one has its cut for the anchor day
+    after it, and is itself judged on what arrived since the one before.
+    """
+    known, length = known_meetings(lake, anchor, settings).persist(), settings.history_length
+    cuts = cut_days(meetings_a_day(known), settings.validation_share, count=1 if before else 2)
     # Without a cut all is history: no example is left to judge on.
-    cut = cut_day(meetings_a_day(known), settings.validation_share) or anchor
-    judged = evaluation_examples(known, anchor, cut, settings.history_length)
-    learned = training_examples(known, anchor, sorted({cut, anchor}), settings.history_length, settings.seed)
+    blocks = pairwise([anchor, *(cuts or [anchor])])
+    judged = [cut_by_happening(known, anchor, cut, until, length) for until, cut in blocks]
+    if before:
+        judged.append(cut_by_arrival(known_meetings(lake, before, settings), known, anchor, before, length))
+    all_ = each_until(known, [anchor, *cuts])
+    kept = core(all_, max(settings.k_core, settings.min_history), settings.k_core)
+    learned = training_examples(kept, anchor, length, settings.seed)
     # Training examples come last: an anchor that has some is done.
-    frames = ((EVALUATION_EXAMPLES, judged), (TRAINING_EXAMPLES, learned))
+    frames = ((EVALUATION_EXAMPLES, union(judged)), (TRAINING_EXAMPLES, learned))
     written = {table.name: lake.overwrite_partition(table, frame, anchor) for table, frame in frames}
+    said = [f"anchor {anchor}: " + ", ".join(f"{table.rows:,} {name}" for name, table in written.items())]
+    if kept is not all_:
+        thinned = left_out(known, kept.filter(F.col("until") == F.lit(anchor)))
+        said.append(f"k_core {settings.k_core} and min_history {settings.min_history} left out {thinned}")
     known.unpersist()
-    return written
+    return written, said
+
+
+def known_meetings(lake: Lake, day: date, settings: Settings) -> DataFrame:
+    happened = interactions(lake.known(REVIEWS, day), lake.known(EVENTS, day))
+    return meetings(happened, lake.known(ITEM_INDEX, day), settings.target_events, settings.seed)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from recpipe.settings import Settings
 
 
 def main(ds: date, settings: Settings) -> JobResult:
-    due = undecided(settings.lake, ds)
+    due = undecided(settings, ds)
     if not due:
         return JobResult(f"nothing to decide: no undecided anchor day up to {ds}")
     from recpipe.model.promotion import decide_anchors  # here: torch and MLflow take seconds to import

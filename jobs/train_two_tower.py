@@ -8,8 +8,8 @@ from recpipe.settings import Settings
 
 
 def main(ds: date, settings: Settings) -> JobResult:
-    due = undecided(settings.lake, ds)
-    wanted = [anchor for anchor in due if skip_reason(settings.lake, anchor) is None]
+    due = undecided(settings, ds)
+    wanted = [anchor for anchor in due if skip_reason(settings, anchor) is None]
     if not wanted:
         return JobResult(f"nothing to train: {len(due)} undecided anchor days up to {ds}, none that wants a model")
     from recpipe.model.candidates import train_candidates  # here: torch and MLflow take seconds to import

@@ -1,7 +1,8 @@
 """Anchor days, on which a model is trained: which they are, which lack examples, where to cut. No Spark."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,10 +46,30 @@ def anchor_days(first_arrival: date, ds: date, every_days: int) -> list[date]:
     return [first_arrival + timedelta(days=days) for days in range(0, (ds - first_arrival).days + 1, every_days)]
 
 
-def without_examples(root: Path, anchors: list[date]) -> list[date]:
-    """The anchors that have neither training examples nor a verdict, which ends the need for them."""
-    found = delta.days(root, TRAINING_EXAMPLES) | delta.days(root, MODEL_VERDICTS)
-    return [anchor for anchor in anchors if anchor not in found]
+def with_previous(anchors: Sequence[date]) -> list[tuple[date | None, date]]:
+    """Each anchor with the one before it, which the first has none of. ``anchors`` are all from the first on."""
+    return list(pairwise([None, *anchors]))
+
+
+def without_examples(root: Path, anchors: Sequence[date]) -> list[tuple[date | None, date]]:
+    """The anchors, ascending and each with the one before it, that lack training examples and need them.
+
+    Those are the undecided ones and, since the candidate of one is trained on the examples of the one before, that one
+    too, though it be decided: its examples may have been dropped with a user who was erased.
+    """
+    decided, found = delta.days(root, MODEL_VERDICTS), delta.days(root, TRAINING_EXAMPLES)
+    pairs = with_previous(anchors)
+    needed = {day for pair in pairs if pair[1] not in decided for day in pair}
+    return [pair for pair in pairs if pair[1] in needed and pair[1] not in found]
+
+
+def cut_days(interactions_a_day: Mapping[date, int], share: float, count: int) -> list[date]:
+    """Up to ``count`` cuts, the latest first: each is the `cut_day` of what lies up to the one before it."""
+    cuts, left = [], dict(interactions_a_day)
+    while len(cuts) < count and (cut := cut_day(left, share)):
+        cuts.append(cut)
+        left = {day: interactions for day, interactions in left.items() if day <= cut}
+    return cuts
 
 
 def cut_day(interactions_a_day: Mapping[date, int], share: float) -> date | None:

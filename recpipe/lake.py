@@ -40,6 +40,7 @@ ROWS_PER_FILE = 500_000
 COMMIT_ATTEMPTS = 4
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _DECIDING = ("code_hash", "settings_hash", "erased_hash")
+_ROWS_A_GROUP = "parquet.block.row.count.limit"
 _CONFLICTS = (
     ConcurrentAppendException,
     ConcurrentDeleteDeleteException,
@@ -186,7 +187,8 @@ class Lake:
             rows = staged.count()
             met = self._audit(table, staged, rows, first, last)
             files = _sorted_into_files(table, staged, rows, several_days=first < last)
-            return Written(rows, self._commit(table, files, first, last, met))
+            with self._row_groups(table):
+                return Written(rows, self._commit(table, files, first, last, met))
         finally:
             if not is_staged:
                 staged.unpersist()
@@ -200,6 +202,16 @@ class Lake:
         keep(audited)
         audited.require()
         return audited.met
+
+    @contextmanager
+    def _row_groups(self, table: Table) -> Iterator[None]:
+        """Files get row groups as the table wants them. By the session, as Delta passes no such option on."""
+        if table.rows_a_group:
+            self.spark.conf.set(_ROWS_A_GROUP, table.rows_a_group)
+        try:
+            yield
+        finally:
+            self.spark.conf.unset(_ROWS_A_GROUP)
 
     def _commit(self, table: Table, staged: DataFrame, first: date, last: date, met: int) -> int:
         day = table.day_column

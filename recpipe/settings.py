@@ -156,7 +156,13 @@ class Settings(BaseSettings):
     """What a recommendation aims at, as JSON: an item with one of these event types is the user's and is not
     recommended again. Event types: view, cart, purchase, review."""
     validation_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    """Share of an anchor's latest interactions, at least, that lie after the cut in time and judge the candidate."""
+    """Share of the latest interactions, at least, that lie after a cut in time: they choose a model's epochs and, on
+    the first anchor day, judge it."""
+    k_core: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Different items that a user, and different users that an item, must have to be trained on, within what is left;
+    1: all are. Whom a model is judged on does not change."""
+    min_history: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Different items that a user must have to be trained on."""
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of a day's lines that may be rejected before the run stops."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 7

@@ -38,6 +38,7 @@ class Table:
     prefers: str | None = None  # of lines with one key in one arrival, the one with the greatest value here is kept
     happened_at: str | None = None  # when a row happened; the audit asks whether an arrival's newest one is fresh
     filled: tuple[str, ...] = ()  # columns that the audit wants filled as often as in the arrivals before
+    rows_a_group: int | None = None  # most rows in a row group of its files, which readers share by groups
 
     @property
     def day_column(self) -> str:
@@ -73,6 +74,8 @@ TYPE_CODES = {name: code for code, name in enumerate(INTERACTION_TYPES, start=1)
 
 FIELDS = ("text", "category", "brand")
 """What of an item's metadata the vocabulary numbers."""
+CUTS = HAPPENED_AT, ARRIVED_ON = "happened_at", "arrived_on"
+"""What tells a user's history from what is to be predicted."""
 
 SOURCES = ("two_tower", "popular")
 VERDICTS = ("promoted", "rejected", "skipped", "failed")
@@ -379,40 +382,64 @@ ITEM_FEATURES = Table(
 
 TRAINING_EXAMPLES = Table(
     name="training_examples",
-    comment="A user's last history_length + 1 items up to the end of day `until`, padded on the left, in shuffled "
-    "order. `until` is the day of the cut (to choose epochs and judge) or the anchor day (to refit).",
+    comment="A user's last history_length + 1 interactions up to the end of day `until`, padded on the left, in "
+    "shuffled order: of all that was known on day ds. `until` is ds, or a cut before it.",
     columns=(
         _ANCHOR,
         Column("until", "date", "Last day whose interactions are in the row."),
         Column("items", "array<int>", "history_length + 1 item numbers, oldest first; padding is -1."),
         Column("days", "array<int>", "Day of each, in days since 1970-01-01; padding is 0."),
-        Column("length", "int", "Items that are not padding."),
+        Column("types", "array<int>", "Type of each: 1 view, 2 cart, 3 purchase, 4 review; padding is 0."),
+        Column("length", "int", "Interactions that are not padding."),
         Column("shuffle_key", "bigint", "Seeded hash of the user, by which rows are sorted; stands for the user."),
     ),
     key=("ds", "until", "shuffle_key"),
     partition=("ds", "until"),
     writer="spark",
-    ranges={"items": (-1, MAX_INT), "days": (-MAX_INT, MAX_INT), "length": (1, MAX_INT)},
+    ranges={
+        "items": (-1, MAX_INT),
+        "days": (-MAX_INT, MAX_INT),
+        "types": (0, len(TYPE_CODES)),
+        "length": (1, MAX_INT),
+    },
     may_be_empty=True,
+    rows_a_group=1000,  # so 100,000 users are enough for 25 ranks of four each; a group costs 20 ms an epoch
 )
 
 EVALUATION_EXAMPLES = Table(
     name="evaluation_examples",
-    comment="A user with a history up to the cut and unseen items after it, up to the anchor day.",
+    comment="A user with a history up to day `cut` and the items got after it, up to day `until`. What lies up to the "
+    "cut, `cut_by` tells: what had happened by then, or what had arrived.",
     columns=(
         _ANCHOR,
         Column("cut", "date", "Last day of the history."),
+        Column("until", "date", "Last day of the targets."),
+        Column(
+            "cut_by",
+            "string",
+            "happened_at: history and targets are told apart by when they happened, among what was known on ds; "
+            "arrived_on: the history is what was known on the day of the cut.",
+        ),
         _USER,
         Column("items", "array<int>", "history_length item numbers up to the cut, oldest first; padding is -1."),
         Column("days", "array<int>", "Day of each, in days since 1970-01-01; padding is 0."),
-        Column("length", "int", "Items that are not padding; 0 for a user unknown at the cut."),
-        Column("seen", "array<int>", "Every item number up to the cut, ascending."),
-        Column("targets", "array<int>", "Item numbers first seen after the cut, ascending."),
+        Column("types", "array<int>", "Type of each: 1 view, 2 cart, 3 purchase, 4 review; padding is 0."),
+        Column("length", "int", "Interactions that are not padding; 0 for a user unknown at the cut."),
+        Column("seen", "array<int>", "Numbers of every item that the user had at the cut, ascending."),
+        Column("targets", "array<int>", "Numbers of the items that the user got after the cut, ascending."),
     ),
-    key=("ds", "user_id"),
+    key=("ds", "cut", "cut_by", "user_id"),
     partition=("ds",),
     writer="spark",
-    ranges={"items": (-1, MAX_INT), "length": (0, MAX_INT), "seen": (0, MAX_INT), "targets": (0, MAX_INT)},
+    ranges={
+        "items": (-1, MAX_INT),
+        "days": (-MAX_INT, MAX_INT),
+        "types": (0, len(TYPE_CODES)),
+        "length": (0, MAX_INT),
+        "seen": (0, MAX_INT),
+        "targets": (0, MAX_INT),
+    },
+    values={"cut_by": CUTS},
     may_be_empty=True,
 )
 

@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 
 from recpipe import delta
-from recpipe.anchors import anchor_days, cut_day, require_known, without_examples
+from recpipe.anchors import anchor_days, cut_day, cut_days, require_known, without_examples
 from recpipe.errors import UserError
 from recpipe.tables import ARRIVALS, MODEL_VERDICTS, TRAINING_EXAMPLES
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, verdict
@@ -42,11 +42,34 @@ def test_anchor_days_start_at_the_first_arrival_and_end_by_ds():
     assert anchor_days(MONDAY, MONDAY, 7) == [MONDAY]
 
 
-def test_an_anchor_with_examples_or_a_verdict_needs_none(root):
-    example = {"ds": MONDAY, "until": MONDAY, "items": [1], "days": [1], "length": 1, "shuffle_key": 1}
-    delta.overwrite_partition(root, TRAINING_EXAMPLES, [example], MONDAY)
-    delta.append(root, MODEL_VERDICTS, [verdict(ds=TUESDAY)])
-    assert without_examples(root, [MONDAY, TUESDAY, WEDNESDAY]) == [WEDNESDAY]
+def test_cuts_follow_one_another_each_within_what_lies_up_to_the_one_before():
+    counts = {MONDAY: 8, TUESDAY: 1, WEDNESDAY: 1}
+    assert cut_days(counts, 0.1, count=2) == [TUESDAY, MONDAY]
+    assert cut_days(counts, 0.1, count=3) == [TUESDAY, MONDAY]
+    assert cut_days(counts, 0.11, count=1) == [MONDAY]
+    assert cut_days({}, 0.1, count=2) == []
+
+
+def with_examples(root, *days):
+    row = {"until": MONDAY, "items": [1], "days": [1], "types": [4], "length": 1, "shuffle_key": 1}
+    for day in days:
+        delta.overwrite_partition(root, TRAINING_EXAMPLES, [{**row, "ds": day}], day)
+
+
+def test_an_undecided_anchor_and_the_one_before_it_need_examples(root):
+    anchors = [MONDAY, TUESDAY, WEDNESDAY]
+    assert without_examples(root, anchors) == [(None, MONDAY), (MONDAY, TUESDAY), (TUESDAY, WEDNESDAY)]
+    delta.append(root, MODEL_VERDICTS, [verdict(ds=MONDAY), verdict(ds=TUESDAY)])
+    assert without_examples(root, anchors) == [(MONDAY, TUESDAY), (TUESDAY, WEDNESDAY)]
+    with_examples(root, WEDNESDAY)
+    assert without_examples(root, anchors) == [(MONDAY, TUESDAY)]
+    with_examples(root, TUESDAY)
+    assert without_examples(root, anchors) == []
+
+
+def test_decided_anchors_need_no_examples(root):
+    delta.append(root, MODEL_VERDICTS, [verdict(ds=MONDAY), verdict(ds=TUESDAY)])
+    assert without_examples(root, [MONDAY, TUESDAY]) == []
 
 
 def test_known_is_what_arrived_up_to_ds(root):

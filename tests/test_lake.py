@@ -139,7 +139,15 @@ def test_e12_a_large_day_is_split_by_key(lake, monkeypatch):
 
 def test_training_examples_lie_in_shuffled_order_by_anchor_and_until(lake):
     rows = [
-        {"ds": WEDNESDAY, "until": until, "items": [0, 1], "days": [1, 2], "length": 2, "shuffle_key": key}
+        {
+            "ds": WEDNESDAY,
+            "until": until,
+            "items": [0, 1],
+            "days": [1, 2],
+            "types": [4, 4],
+            "length": 2,
+            "shuffle_key": key,
+        }
         for key in (5, -3, 1)
         for until in (TUESDAY, WEDNESDAY)
     ]
@@ -166,9 +174,12 @@ def test_arrays_with_zero_rows_and_empty_arrays_are_written(lake):
     row = {
         "ds": MONDAY,
         "cut": MONDAY,
+        "until": MONDAY,
+        "cut_by": "happened_at",
         "user_id": "U1",
         "items": [],
         "days": [],
+        "types": [],
         "length": 0,
         "seen": [],
         "targets": [],

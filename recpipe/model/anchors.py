@@ -1,11 +1,30 @@
-"""Which anchor days want a decision, and what was decided. Metadata of the lake and small queries only."""
+"""Which anchor days want a decision, on which rows it rests, and what was decided.
+
+Metadata of the lake and small queries only.
+"""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
 
 from recpipe import delta
-from recpipe.tables import EVALUATION_EXAMPLES, ITEM_INDEX, MODEL_VERDICTS, TRAINING_EXAMPLES
+from recpipe.anchors import anchor_days, with_previous
+from recpipe.settings import Settings
+from recpipe.tables import (
+    ARRIVALS,
+    ARRIVED_ON,
+    EVALUATION_EXAMPLES,
+    HAPPENED_AT,
+    ITEM_INDEX,
+    MODEL_VERDICTS,
+    TRAINING_EXAMPLES,
+)
+
+FROM_ROWS = "from training_examples where ds = ? and until = ?"
+FROM_USERS = "from evaluation_examples where ds = ? and cut = ? and until = ? and cut_by = ?"
 
 
 @dataclass(frozen=True)
@@ -14,41 +33,81 @@ class Decision:
     model_version: str
 
 
-def undecided(root: Path, ds: date) -> list[date]:
-    """Anchor days up to ``ds`` that have training examples and no verdict, ascending."""
-    decided = delta.days(root, MODEL_VERDICTS)
-    return [anchor for anchor in sorted(delta.days(root, TRAINING_EXAMPLES)) if anchor <= ds and anchor not in decided]
+class Rows(NamedTuple):
+    """Training examples: of what was known on day ``ds``, all that happened up to ``until``."""
+
+    ds: date
+    until: date
 
 
-def is_decided(root: Path, anchor: date) -> bool:
-    return anchor in delta.days(root, MODEL_VERDICTS)
+class Users(NamedTuple):
+    """Evaluation examples: histories up to ``cut``, and what was got after it, up to ``until``."""
+
+    ds: date
+    cut: date
+    until: date
+    cut_by: str
 
 
-def cut_of(root: Path, anchor: date) -> date | None:
-    """The day up to which the anchor's candidate is trained; None when there was too little to cut."""
-    partitions = delta.open_table(root, TRAINING_EXAMPLES).partitions()
-    untils = [date.fromisoformat(part["until"]) for part in partitions if part["ds"] == anchor.isoformat()]
-    return min((until for until in untils if until < anchor), default=None)
+class Plan(NamedTuple):
+    """What an anchor's models are made of and judged on.
+
+    Epochs are chosen by training on ``trial`` and ranking for ``chooses``. For as many the candidate is trained on
+    ``candidate``, to be judged once on ``judges``, and the champion on ``champion``. All up to the candidate is of what
+    was known on the anchor day before; the first anchor has none before it, and cuts what was known on itself.
+    """
+
+    trial: Rows
+    chooses: Users
+    candidate: Rows
+    judges: Users
+    champion: Rows
 
 
-def skip_reason(root: Path, anchor: date) -> str | None:
+def undecided(settings: Settings, ds: date) -> list[date]:
+    """Anchor days up to ``ds`` without a verdict, ascending, that have training examples, as has the one before."""
+    decided, ready = delta.days(settings.lake, MODEL_VERDICTS), delta.days(settings.lake, TRAINING_EXAMPLES)
+    first = min(delta.days(settings.lake, ARRIVALS), default=None)
+    anchors = anchor_days(first, ds, settings.anchor_every_days) if first else []
+    return [
+        anchor
+        for before, anchor in with_previous(anchors)
+        if anchor not in decided and anchor in ready and (before is None or before in ready)
+    ]
+
+
+def plan_of(settings: Settings, anchor: date) -> Plan | None:
+    """None when too little was known for the cuts."""
+    is_first = anchor == min(delta.days(settings.lake, ARRIVALS))
+    known_on = anchor if is_first else anchor - timedelta(days=settings.anchor_every_days)
+    partitions = delta.open_table(settings.lake, TRAINING_EXAMPLES).partitions()
+    untils = {date.fromisoformat(part["until"]) for part in partitions if part["ds"] == known_on.isoformat()}
+    before = sorted(until for until in untils if until < anchor)  # of the first its cuts, else also the anchor before
+    if len(before) < 2:
+        return None
+    inner, cut = before[-2:]
+    return Plan(
+        trial=Rows(known_on, inner),
+        chooses=Users(known_on, inner, cut, HAPPENED_AT),
+        candidate=Rows(known_on, cut),
+        judges=Users(anchor, cut, anchor, HAPPENED_AT if is_first else ARRIVED_ON),
+        champion=Rows(anchor, anchor),
+    )
+
+
+def skip_reason(settings: Settings, anchor: date) -> str | None:
     """Why no candidate is to be trained for the anchor; None when one is."""
-    cut = cut_of(root, anchor)
-    if cut is None:
-        return "too little was known to keep a part back for judging"
-    if _same_interactions(root, anchor):
-        return "no interaction came since the anchor before"
-    with delta.connect(root, [TRAINING_EXAMPLES, EVALUATION_EXAMPLES]) as lake:
-        [sequences] = lake.execute(
-            "select count(*) from training_examples where ds = ? and until = ? and length >= 2", [anchor, cut]
-        ).fetchone()
-        [users] = lake.execute(
-            "select count(*) from evaluation_examples where ds = ? and length > 0 and len(targets) > 0", [anchor]
-        ).fetchone()
-    if sequences == 0:
-        return f"no user had two items up to {cut}, so there was nothing to learn from"
-    if users == 0:
-        return f"no user had items both up to {cut} and after it, so there was nothing to judge on"
+    plan = plan_of(settings, anchor)
+    if plan is None:
+        return "too little was known to keep parts back for choosing epochs and for judging"
+    with delta.connect(settings.lake, [TRAINING_EXAMPLES, EVALUATION_EXAMPLES]) as lake:
+        if plan.candidate.ds < anchor and _is_same(lake, plan):
+            return "no interaction came since the anchor before"
+        if not _count(lake, f"{FROM_ROWS} and length >= 2", plan.trial):
+            return f"no user had two items up to {plan.trial.until}, so there was nothing to learn from"
+        for users, purpose in ((plan.chooses, "choose epochs"), (plan.judges, "judge")):
+            if not _count(lake, f"{FROM_USERS} and length > 0", users):
+                return f"no user had items both up to {users.cut} and after it, so there was nothing to {purpose} on"
     return None
 
 
@@ -74,27 +133,34 @@ def item_numbering(root: Path, anchor: date) -> str:
     return found
 
 
-def examples_hash(root: Path, anchor: date) -> str:
-    """A hash of the anchor's training and evaluation rows, whatever files and order they lie in."""
+def examples_hash(root: Path, plan: Plan) -> str:
+    """A hash of the rows that make and judge the anchor's models, whatever files and order they lie in."""
+    training = f"select count(*), bit_xor(hash(items, days, types, shuffle_key)) {FROM_ROWS}"
+    evaluation = f"select count(*), bit_xor(hash(user_id, items, days, types, seen, targets)) {FROM_USERS}"
     with delta.connect(root, [TRAINING_EXAMPLES, EVALUATION_EXAMPLES]) as lake:
-        training = lake.execute(
-            "select count(*), bit_xor(hash(until, items, days, shuffle_key)) from training_examples where ds = ?",
-            [anchor],
-        ).fetchone()
-        evaluation = lake.execute(
-            "select count(*), bit_xor(hash(cut, user_id, items, days, seen, targets)) from evaluation_examples "
-            "where ds = ?",
-            [anchor],
-        ).fetchone()
-    return "-".join(str(part) for part in (*training, *evaluation))
+        hashes = [_one(lake, training, rows) for rows in (plan.trial, plan.candidate, plan.champion)]
+        hashes += [_one(lake, evaluation, users) for users in (plan.chooses, plan.judges)]
+    return "-".join(str(part) for found in hashes for part in found)
 
 
-def _same_interactions(root: Path, anchor: date) -> bool:
-    """Whether the anchor before has the same rows. A new interaction changes its user's row, even a full one."""
-    before = max((day for day in delta.days(root, TRAINING_EXAMPLES) if day < anchor), default=None)
-    if before is None:
+def _count(lake: duckdb.DuckDBPyConnection, from_where: str, values: Rows | Users) -> int:
+    return _one(lake, f"select count(*) {from_where}", values)[0]
+
+
+def _one(lake: duckdb.DuckDBPyConnection, query: str, values: Rows | Users) -> tuple[int, ...]:
+    [row] = lake.sql(query, params=list(values)).fetchall()
+    return row
+
+
+def _is_same(lake: duckdb.DuckDBPyConnection, plan: Plan) -> bool:
+    """Whether nothing came since the anchor before that a model would be trained or judged on.
+
+    A new interaction changes its user's row, even a full one.
+    """
+    if _count(lake, FROM_USERS, plan.judges):
         return False
-    with delta.connect(root, [TRAINING_EXAMPLES]) as lake:
-        rows = lake.sql("select ds, items, days from training_examples where until = ds")
-        now, then = (rows.filter(f"ds = date '{day}'").project("items, days") for day in (anchor, before))
-        return len(now) == len(then) and len(now.except_(then)) == 0  # except_ counts equal rows
+    now, then = (
+        lake.sql(f"select items, days, types {FROM_ROWS}", params=list(rows))
+        for rows in (plan.champion, plan.candidate)
+    )
+    return len(now) == len(then) and len(now.except_(then)) == 0  # except_ counts equal rows

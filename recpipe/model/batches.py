@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Self
 from urllib.parse import unquote
@@ -15,21 +14,24 @@ from numpy.typing import NDArray
 from petastorm import make_batch_reader
 
 from recpipe import delta
+from recpipe.model.anchors import Rows
 from recpipe.tables import TRAINING_EXAMPLES
 
-FIELDS = ("items", "days", "length", "shuffle_key")
+LISTS = ("items", "days", "types")
+FIELDS = (*LISTS, "length", "shuffle_key")
 
 
 class RowsLostError(RuntimeError):
-    """Petastorm gave another number of rows than the table has."""
+    """Petastorm gave other rows or fields than the table has."""
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Sequences of item numbers, oldest first, padded on the left."""
+    """Sequences of item numbers, oldest first, padded on the left. All have the shape (rows, history_length + 1)."""
 
-    items: NDArray[np.int32]  # (rows, history_length + 1), padding -1
-    days: NDArray[np.int32]  # (rows, history_length + 1), days since 1970-01-01
+    items: NDArray[np.int32]  # padding -1
+    days: NDArray[np.int32]  # days since 1970-01-01, padding 0
+    types: NDArray[np.int32]  # see `tables.TYPE_CODES`, padding 0
 
     def __len__(self) -> int:
         return len(self.items)
@@ -37,7 +39,7 @@ class Sequences:
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """The files of one anchor's sequences in one version of the table, and the rows that its log says they hold.
+    """The files of some of the table's rows in one version of it, and how many rows its log says they hold.
 
     Every epoch reads this list, never the folder, in which files of older versions lie beside the current ones.
     """
@@ -47,13 +49,13 @@ class TrainingFiles:
     version: int
 
     @classmethod
-    def of(cls, root: Path, anchor: date, until: date) -> Self:
+    def of(cls, root: Path, rows: Rows) -> Self:
         """Raises:
         RowsLostError: the log does not say how many rows a file holds.
         """
         table = delta.open_table(root, TRAINING_EXAMPLES)
         added = pa.table(table.get_add_actions(flatten=True)).to_pylist()
-        ours = [file for file in added if (file["partition.ds"], file["partition.until"]) == (anchor, until)]
+        ours = [file for file in added if (file["partition.ds"], file["partition.until"]) == rows]
         if any(file["num_records"] is None for file in ours):
             raise RowsLostError("expected row counts in the log of training_examples, found files without any")
         folder = Path(delta.table_uri(root, TRAINING_EXAMPLES)).absolute()
@@ -64,7 +66,7 @@ class TrainingFiles:
         """All rows, once, in the order of shuffle_key, so that files and their order do not matter.
 
         Raises:
-            RowsLostError: the rows read are not as many as the table has.
+            RowsLostError: the rows read are not as many as the table has, or lack a field.
         """
         chunks = [] if self.rows == 0 else list(self._chunks())
         read = sum(len(chunk.length) for chunk in chunks)
@@ -74,9 +76,13 @@ class TrainingFiles:
                 f"{read}; nothing was trained on them"
             )
         if read == 0:
-            return Sequences(np.zeros((0, 1), dtype=np.int32), np.zeros((0, 1), dtype=np.int32))
+            return Sequences(*(np.zeros((0, 1), dtype=np.int32) for _ in LISTS))
         order = np.argsort(np.concatenate([chunk.shuffle_key for chunk in chunks]), kind="stable")
-        return Sequences(*(np.concatenate([getattr(chunk, name) for chunk in chunks])[order] for name in FIELDS[:2]))
+        sequences = Sequences(*(np.concatenate([getattr(chunk, name) for chunk in chunks])[order] for name in LISTS))
+        shapes = {name: getattr(sequences, name).shape for name in LISTS}
+        if len(set(shapes.values())) > 1 or not np.array_equal(sequences.items < 0, sequences.types == 0):
+            raise RowsLostError(f"expected items, days and types of one shape and padding, found {shapes}")
+        return sequences
 
     def _chunks(self) -> Iterator:
         """Row groups as Petastorm's named tuples. In this thread: its thread pool was seen to lose rows silently."""
@@ -90,7 +96,10 @@ class TrainingFiles:
                 shuffle_row_groups=False,
             ) as reader,
         ):
-            yield from reader
+            for chunk in reader:
+                if missing := set(FIELDS) - set(chunk._fields):  # Petastorm leaves out what it cannot read
+                    raise RowsLostError(f"expected the fields {', '.join(FIELDS)}, found no {', '.join(missing)}")
+                yield chunk
 
 
 @contextmanager

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from recpipe.evaluation.metrics import Lists, ndcg_at_k, ranking_hits
 from recpipe.job import JobResult
-from recpipe.model.anchors import cut_of, examples_hash, item_numbering
+from recpipe.model.anchors import Plan, Rows, examples_hash, item_numbering, plan_of
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.examples import EvaluationUsers, positions, read_evaluation_users
 from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
 from recpipe.model.towers import TwoTower
-from recpipe.model.training import Validate, train, vectors
+from recpipe.model.training import Epoch, Validate, train, vectors
 from recpipe.settings import Settings
 
 K = 10
@@ -30,16 +30,16 @@ class Inputs:
     """Where an anchor's models come from. ``hash`` names the rows and settings, so that no model of others is taken."""
 
     anchor: date
-    cut: date
-    item_numbering: str
+    plan: Plan
     hash: str
 
 
 def read_inputs(settings: Settings, anchor: date) -> Inputs:
-    numbering = item_numbering(settings.lake, anchor)
-    deciding = [settings.model.model_dump(), settings.seed, numbering, examples_hash(settings.lake, anchor)]
-    digest = hashlib.sha256(json.dumps(deciding).encode()).hexdigest()[:16]
-    return Inputs(anchor, cut_of(settings.lake, anchor), numbering, digest)
+    plan = plan_of(settings, anchor)
+    numbering, rows = item_numbering(settings.lake, anchor), examples_hash(settings.lake, plan)
+    deciding = [settings.model.model_dump(), settings.seed, numbering, plan, rows]
+    digest = hashlib.sha256(json.dumps(deciding, default=str).encode()).hexdigest()[:16]
+    return Inputs(anchor, plan, digest)
 
 
 def train_candidates(settings: Settings, anchors: Sequence[date]) -> JobResult:
@@ -64,39 +64,42 @@ def train_candidates(settings: Settings, anchors: Sequence[date]) -> JobResult:
 
 
 def train_candidate(settings: Settings, registry: Registry, inputs: Inputs) -> Checkpoint:
-    """Train up to the cut; the epoch is chosen on what came after it."""
-    print(f"training the candidate of {inputs.anchor} on interactions up to {inputs.cut}", flush=True)
-    return _fit(settings, registry, inputs, epochs=None)
+    """Choose the number of epochs on what came after an inner cut, then train anew with it for as many."""
+    plan = inputs.plan
+    trial = TrainingFiles.of(settings.lake, plan.trial)
+    validate = validator(read_evaluation_users(settings.lake, plan.chooses))
+    print(f"choosing the epochs for {inputs.anchor} on interactions up to {plan.trial.until}", flush=True)
+    with registry.attempt(CANDIDATE, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
+        chosen = train(trial.read, settings.model, settings.seed, validate)
+        print(f"training the candidate of {inputs.anchor} on interactions up to {plan.candidate.until}", flush=True)
+        checkpoint, _ = _fit(settings, inputs.anchor, plan.candidate, chosen.epochs)
+        attempt.keep(checkpoint, chosen.log)
+    return checkpoint
 
 
 def refit(settings: Settings, registry: Registry, inputs: Inputs, epochs: int) -> Checkpoint:
-    """Train up to the anchor day for as many epochs as the candidate; nothing is left to choose on."""
+    """Train on all that was known on the anchor day, for as many epochs as the candidate."""
     print(f"training the champion of {inputs.anchor} on all interactions up to that day", flush=True)
-    return _fit(settings, registry, inputs, epochs)
-
-
-def _fit(settings: Settings, registry: Registry, inputs: Inputs, epochs: int | None) -> Checkpoint:
-    stage, until = (CANDIDATE, inputs.cut) if epochs is None else (CHAMPION, inputs.anchor)
-    files = TrainingFiles.of(settings.lake, inputs.anchor, until)
-    validate = validator(read_evaluation_users(settings.lake, inputs.anchor)) if epochs is None else None
-    with registry.attempt(stage, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
-        trained = train(files.read, settings.model, settings.seed, validate, epochs)
-        checkpoint = Checkpoint(
-            anchor=inputs.anchor,
-            until=until,
-            model=trained.model,
-            known=trained.known,
-            item_numbering=inputs.item_numbering,
-            training={
-                "rows": files.rows,
-                "interactions": trained.interactions,
-                "epochs": trained.epochs,
-                "seed": settings.seed,
-            },
-            table_versions={"training_examples": files.version},
-        )
-        attempt.keep(checkpoint, trained.log)
+    with registry.attempt(CHAMPION, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
+        checkpoint, log = _fit(settings, inputs.anchor, inputs.plan.champion, epochs)
+        attempt.keep(checkpoint, log)
     return checkpoint
+
+
+def _fit(settings: Settings, anchor: date, rows: Rows, epochs: int) -> tuple[Checkpoint, tuple[Epoch, ...]]:
+    files = TrainingFiles.of(settings.lake, rows)
+    trained = train(files.read, settings.model, settings.seed, epochs=epochs)
+    training = {"rows": files.rows, "interactions": trained.interactions, "epochs": epochs, "seed": settings.seed}
+    checkpoint = Checkpoint(
+        anchor=anchor,
+        until=rows.until,
+        model=trained.model,
+        known=trained.known,
+        item_numbering=item_numbering(settings.lake, rows.ds),
+        training=training,
+        table_versions={"training_examples": files.version},
+    )
+    return checkpoint, trained.log
 
 
 def validator(users: EvaluationUsers) -> Validate:

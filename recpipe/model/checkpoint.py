@@ -30,7 +30,7 @@ class Checkpoint:
     until: date  # last day whose interactions it has seen
     model: TwoTower
     known: NDArray[np.int32]  # item numbers by place, ascending; it can rank these items and no others
-    item_numbering: str  # hash of the items and their numbers as of the anchor
+    item_numbering: str  # hash of the items and their numbers as of the day that knew the rows; a champion's anchor
     training: Mapping[str, float]  # rows, interactions, epochs, seed
     table_versions: Mapping[str, int]  # where it came from; not part of what it is, so not of model_version
 

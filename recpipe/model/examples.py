@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 
 from recpipe import delta
 from recpipe.evaluation.metrics import Lists
+from recpipe.model.anchors import FROM_USERS, Users
 from recpipe.tables import EVALUATION_EXAMPLES, USER_FEATURES
 
 
 @dataclass(frozen=True)
 class EvaluationUsers:
-    """The users on whom an anchor's models are judged: those with a history at the cut and something after it."""
+    """The users for whom a model is to rank: those with a history at the cut and items got after it."""
 
     items: NDArray[np.int32]  # (users, history_length), item numbers, padding -1 on the left
     days: NDArray[np.int32]  # (users, history_length), days since 1970-01-01
     seen: Lists
     targets: Lists
-    strangers: int  # users with targets and no history: no model can rank for them, so none is judged on them
+    strangers: int  # users without a history: no model can rank for them, so none is judged on them
 
     def __len__(self) -> int:
         return len(self.items)
@@ -37,17 +38,10 @@ class UserHistories:
     days: NDArray[np.int32]
 
 
-def read_evaluation_users(root: Path, anchor: date) -> EvaluationUsers:
+def read_evaluation_users(root: Path, users: Users) -> EvaluationUsers:
     with delta.connect(root, [EVALUATION_EXAMPLES]) as lake:
-        rows = _arrow(
-            lake,
-            "select items, days, seen, targets from evaluation_examples "
-            "where ds = ? and length > 0 and len(targets) > 0 order by user_id",
-            anchor,
-        )
-        [strangers] = lake.execute(
-            "select count(*) from evaluation_examples where ds = ? and length = 0 and len(targets) > 0", [anchor]
-        ).fetchone()
+        rows = _arrow(lake, f"select items, days, seen, targets {FROM_USERS} and length > 0 order by user_id", *users)
+        [strangers] = lake.execute(f"select count(*) {FROM_USERS} and length = 0", list(users)).fetchone()
     return EvaluationUsers(
         *(_matrix(rows[name]) for name in ("items", "days")),
         *(_lists(rows[name]) for name in ("seen", "targets")),
@@ -88,8 +82,8 @@ def known_histories(
     return np.take_along_axis(places, order, axis=1), np.take_along_axis(days, order, axis=1)
 
 
-def _arrow(lake: duckdb.DuckDBPyConnection, query: str, day: date) -> pa.Table:
-    return lake.sql(query, params=[day]).to_arrow_table().combine_chunks()
+def _arrow(lake: duckdb.DuckDBPyConnection, query: str, *params: object) -> pa.Table:
+    return lake.sql(query, params=list(params)).to_arrow_table().combine_chunks()
 
 
 def _lists(column: pa.ChunkedArray) -> Lists:

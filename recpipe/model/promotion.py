@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from recpipe.evaluation.baselines import popular_all_time, popular_recent
 from recpipe.evaluation.metrics import METRICS as FIGURES
 from recpipe.evaluation.metrics import Lists, ranking_hits
 from recpipe.job import JobResult
-from recpipe.model.anchors import is_decided, skip_reason
+from recpipe.model.anchors import Plan, skip_reason
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.candidates import ATTEMPTS, Inputs, K, among, read_inputs, refit
 from recpipe.model.checkpoint import Checkpoint
@@ -59,21 +60,21 @@ def decide_anchors(settings: Settings, anchors: Sequence[date]) -> JobResult:
         UserError: an anchor was given up, or a candidate is missing. The other decisions stand.
     """
     registry = Registry(settings.registry)
-    said, broken, versions = [], [], {}
+    said, broken, versions, recorded = [], [], {}, 0
     for anchor in anchors:
-        verdict = decide(settings, registry, anchor)
-        versions |= record(settings, anchor, verdict)
-        said.append(f"{anchor} {verdict.verdict}: {verdict.reason}")
+        verdict, written = record(settings, anchor, decide(settings, registry, anchor))
+        versions, recorded = versions | written, recorded + bool(written)
+        said.append(f"{anchor} {verdict.verdict}{'' if written else ' by another run'}: {verdict.reason}")
         if verdict.verdict == "failed":
             broken.append(said[-1])
     if broken:
         raise UserError("; ".join(broken) + "; later nights use the champion")
     read = sum(delta.count_rows(settings.lake, EVALUATION_EXAMPLES, anchor) for anchor in anchors)
-    return JobResult("; ".join(said), {EVALUATION_EXAMPLES.name: read}, {MODEL_VERDICTS.name: len(said)}, versions)
+    return JobResult("; ".join(said), {EVALUATION_EXAMPLES.name: read}, {MODEL_VERDICTS.name: recorded}, versions)
 
 
 def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:
-    reason = skip_reason(settings.lake, anchor)
+    reason = skip_reason(settings, anchor)
     if reason:
         return Verdict("skipped", reason)
     inputs = read_inputs(settings, anchor)
@@ -85,7 +86,7 @@ def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:
             f"expected a candidate of anchor day {anchor} trained with these settings, found none; "
             "run `recpipe run train_two_tower` for the same day first"
         )
-    judgement = judge(settings, candidate)
+    judgement = judge(settings, inputs.plan, candidate)
     return _verdict(settings, registry, inputs, candidate, judgement)
 
 
@@ -105,22 +106,22 @@ def _verdict(
     epochs = int(candidate.training["epochs"])
     champion = registry.find(CHAMPION, inputs.anchor, inputs.hash) or refit(settings, registry, inputs, epochs)
     registry.show_champion(champion.model_version, model)
-    reason += f"; trained again for {epochs} epochs with all up to {inputs.anchor}"
+    reason += f"; trained again for {epochs} epochs on all up to {inputs.anchor}"
     return Verdict("promoted", reason, champion.model_version, judgement, candidate.model_version)
 
 
-def judge(settings: Settings, candidate: Checkpoint) -> Judgement:
+def judge(settings: Settings, plan: Plan, candidate: Checkpoint) -> Judgement:
     """Measure the candidate and popularity on one set of users, over one set of items.
 
-    Ranked are all items with an interaction up to the cut, but those that the user has seen. A target that is none of
-    them counts as missed, for every model. Users without a history at the cut are no part of it: no model can rank
-    for them, and each would be given the same popular items.
+    Ranked are all items that the candidate was trained on, but those that the user has. A target that is none of them,
+    such as an item that nobody knew at the cut, counts as missed, for every model. Users without a history at the cut
+    are no part of it: no model can rank for them, and each would be given the same popular items.
 
-    The candidate's epoch was chosen on these users too, which flatters it a little; popularity has nothing to choose.
+    Nothing was chosen on these users, and they are looked at once.
     """
-    users = read_evaluation_users(settings.lake, candidate.anchor)
+    users = read_evaluation_users(settings.lake, plan.judges)
     seen, targets = among(users.seen, candidate.known), among(users.targets, candidate.known)
-    sequences = TrainingFiles.of(settings.lake, candidate.anchor, candidate.until).read()
+    sequences = TrainingFiles.of(settings.lake, plan.candidate).read()
     places, count = positions(sequences.items, candidate.known, missing=-1), len(candidate.known)
     models = {
         MODEL: vectors(candidate.model, users.items, users.days, candidate.known),
@@ -148,11 +149,14 @@ def _for_all(scores: NDArray[np.floating], users: int) -> tuple[NDArray[np.float
     return np.ones((users, 1)), scores[:, None]
 
 
-def record(settings: Settings, anchor: date, verdict: Verdict) -> dict[str, int]:
-    """Write the figures, then the verdict, unless another run decided meanwhile: a verdict never changes."""
+def record(settings: Settings, anchor: date, verdict: Verdict) -> tuple[Verdict, dict[str, int]]:
+    """Write the figures, then the verdict, unless another run decided meanwhile: a verdict never changes.
+
+    Gives the verdict that counts, and the versions written: none when it is the other run's.
+    """
     with delta.table_lock(settings.lake, MODEL_VERDICTS):
-        if is_decided(settings.lake, anchor):
-            return {}
+        if standing := decided(settings.lake, anchor):
+            return standing, {}
         row = {
             "ds": anchor,
             "verdict": verdict.verdict,
@@ -161,10 +165,19 @@ def record(settings: Settings, anchor: date, verdict: Verdict) -> dict[str, int]
             "effective_from": anchor,
             "sequence": 0,
         }
-        return {
+        return verdict, {
             METRICS.name: delta.overwrite_partition(settings.lake, METRICS, metric_rows(anchor, verdict), anchor),
             MODEL_VERDICTS.name: delta.overwrite_partition(settings.lake, MODEL_VERDICTS, [row], anchor),
         }
+
+
+def decided(root: Path, anchor: date) -> Verdict | None:
+    """The decision that stands for the anchor's own model, if there is one."""
+    with delta.connect(root, [MODEL_VERDICTS]) as lake:
+        found = lake.execute(
+            "select verdict, reason, model_version from model_verdicts where ds = ? order by sequence limit 1", [anchor]
+        ).fetchone()
+    return Verdict(*found) if found else None
 
 
 def metric_rows(anchor: date, verdict: Verdict) -> list[dict[str, object]]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from recpipe.errors import UserError
 from recpipe.model.batches import Sequences
-from recpipe.model.examples import known_histories, known_items
+from recpipe.model.examples import known_histories, known_items, positions
 from recpipe.model.losses import softmax_loss
 from recpipe.model.towers import TowerConfig, TwoTower
 from recpipe.settings import ModelSettings
@@ -154,7 +154,8 @@ def learning_rate(settings: ModelSettings, batches: int, step: int) -> float:
 
 def _placed(sequences: Sequences, known: NDArray[np.int32]) -> Sequences:
     """Item numbers as places among the known items, padding ``len(known)``."""
-    return Sequences(*known_histories(sequences.items, sequences.days, known))
+    places = positions(sequences.items, known, missing=len(known))
+    return Sequences(places, sequences.days, sequences.types)
 
 
 def _batches(sequences: Sequences, size: int, padding: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -12,8 +12,17 @@ import pytest
 
 from recpipe import delta
 from recpipe.settings import ModelSettings, Settings
-from recpipe.tables import EVALUATION_EXAMPLES, ITEM_INDEX, TRAINING_EXAMPLES, TYPE_CODES, USER_FEATURES
-from tests.rows import user_feature
+from recpipe.tables import (
+    ARRIVALS,
+    ARRIVED_ON,
+    EVALUATION_EXAMPLES,
+    HAPPENED_AT,
+    ITEM_INDEX,
+    TRAINING_EXAMPLES,
+    TYPE_CODES,
+    USER_FEATURES,
+)
+from tests.rows import arrival, user_feature
 
 FIRST_DAY = date(2024, 1, 1)
 HISTORY_LENGTH = 8
@@ -52,8 +61,7 @@ def training_rows(interactions: list[Interaction], anchor: int, until: int) -> l
         {
             "ds": day(anchor),
             "until": day(until),
-            "items": padded([one.item for one in history], length, -1),
-            "days": padded(stored_days(history), length, 0),
+            **sequence(history, length),
             "length": min(len(history), length),
             "shuffle_key": int(hashlib.sha256(user.encode()).hexdigest()[:12], 16),
         }
@@ -61,16 +69,23 @@ def training_rows(interactions: list[Interaction], anchor: int, until: int) -> l
     ]
 
 
-def evaluation_rows(interactions: list[Interaction], anchor: int, cut: int) -> list[dict]:
+def sequence(history: list[Interaction], length: int) -> dict[str, list[int]]:
+    return {
+        "items": padded([one.item for one in history], length, -1),
+        "days": padded(stored_days(history), length, 0),
+        "types": padded([TYPE_CODES["review"]] * len(history), length, 0),
+    }
+
+
+def evaluation_rows(interactions: list[Interaction], anchor: int, cut: int, until: int, cut_by: str) -> list[dict]:
     before, rows = histories(interactions, cut), []
-    for user, everything in histories(interactions, anchor).items():
+    for user, everything in histories(interactions, until).items():
         history = before.get(user, [])
         seen = sorted({one.item for one in history})
         targets = sorted({one.item for one in everything if one.day > cut} - set(seen))
         if targets:
-            row = {"ds": day(anchor), "cut": day(cut), "user_id": user, "seen": seen, "targets": targets}
-            row["items"] = padded([one.item for one in history], HISTORY_LENGTH, -1)
-            row["days"] = padded(stored_days(history), HISTORY_LENGTH, 0)
+            row = {"ds": day(anchor), "cut": day(cut), "until": day(until), "cut_by": cut_by, "user_id": user}
+            row |= sequence(history, HISTORY_LENGTH) | {"seen": seen, "targets": targets}
             rows.append(row | {"length": min(len(history), HISTORY_LENGTH)})
     return rows
 
@@ -101,23 +116,39 @@ class Shop:
         ]
         delta.overwrite_partition(self.root, ITEM_INDEX, rows, day(first_arrived))
 
-    def anchor(self, interactions: list[Interaction], anchor: int, cut: int) -> None:
-        training = [row for until in (cut, anchor) for row in training_rows(interactions, anchor, until)]
-        delta.overwrite_partition(self.root, TRAINING_EXAMPLES, _table(training), day(anchor))
-        evaluation = evaluation_rows(interactions, anchor, cut)
-        delta.overwrite_partition(self.root, EVALUATION_EXAMPLES, _table(evaluation), day(anchor))
+    def anchor(
+        self,
+        interactions: list[Interaction],
+        anchor: int,
+        cut: int,
+        inner: int | None = None,
+        before: int | None = None,
+    ) -> None:
+        """The examples of an anchor day, which is the first one unless there is one ``before`` it.
+
+        The first has an ``inner`` cut too, three days before the other.
+        """
+        delta.overwrite_partition(self.root, ARRIVALS, [arrival(arrived_on=day(anchor))], day(anchor))
+        inner = cut - 3 if inner is None else inner
+        untils = (cut, anchor) if before is not None else (inner, cut, anchor)
+        training = [row for until in sorted(set(untils)) for row in training_rows(interactions, anchor, until)]
+        delta.overwrite_partition(self.root, TRAINING_EXAMPLES, arrow_table(training), day(anchor))
+        blocks = [(cut, anchor, HAPPENED_AT)]
+        blocks.append((inner, cut, HAPPENED_AT) if before is None else (before, anchor, ARRIVED_ON))
+        evaluation = [row for block in blocks for row in evaluation_rows(interactions, anchor, *block)]
+        delta.overwrite_partition(self.root, EVALUATION_EXAMPLES, arrow_table(evaluation), day(anchor))
 
     def features(self, interactions: list[Interaction], ds: int) -> None:
-        delta.overwrite_partition(self.root, USER_FEATURES, _table(feature_rows(interactions, ds)), day(ds))
+        delta.overwrite_partition(self.root, USER_FEATURES, arrow_table(feature_rows(interactions, ds)), day(ds))
 
 
-def _table(rows: list[dict]) -> pa.Table | list:
+def arrow_table(rows: list[dict]) -> pa.Table | list:
     """Arrow, which is quicker to write than rows; lists of int32, as the contracts say."""
     if not rows:
         return rows
     ints = pa.list_(pa.field("element", pa.int32(), nullable=False))
     table = pa.Table.from_pylist(rows)
-    types = {"length": pa.int32(), "items": ints, "days": ints, "seen": ints, "targets": ints}
+    types = {"length": pa.int32(), "items": ints, "days": ints, "types": ints, "seen": ints, "targets": ints}
     types |= {"history": ints, "history_days": ints, "history_types": ints, "active_days": pa.int32()}
     types |= {"favourite_categories": pa.list_(pa.field("element", pa.string(), nullable=False))}
     types |= {"age": pa.int32(), "gender": pa.string(), "occupation": pa.string()}

@@ -1,9 +1,19 @@
 import pytest
 
 from recpipe import delta
-from recpipe.model.anchors import champion, cut_of, examples_hash, item_numbering, skip_reason, undecided
-from recpipe.tables import MODEL_VERDICTS
-from tests.model.conftest import Interaction, day
+from recpipe.model.anchors import (
+    Plan,
+    Rows,
+    Users,
+    champion,
+    examples_hash,
+    item_numbering,
+    plan_of,
+    skip_reason,
+    undecided,
+)
+from recpipe.tables import MODEL_VERDICTS, TRAINING_EXAMPLES
+from tests.model.conftest import Interaction, arrow_table, day, training_rows
 
 SOME = [Interaction("a", 1, 0), Interaction("a", 2, 1), Interaction("a", 3, 5), Interaction("b", 1, 2)]
 
@@ -14,51 +24,94 @@ def decided(shop, anchor: int, verdict: str = "promoted", **changes: object) -> 
     delta.overwrite_partition(shop.root, MODEL_VERDICTS, [row], day(anchor))
 
 
-def test_undecided_anchors_are_those_up_to_ds_with_examples_and_no_verdict(shop):
+def test_undecided_anchors_are_those_up_to_ds_with_examples_and_no_verdict(shop, settings):
     for anchor in (21, 7, 14):
         shop.anchor(SOME, anchor=anchor, cut=4)
     decided(shop, 7)
-    assert undecided(shop.root, day(20)) == [day(14)]
-    assert undecided(shop.root, day(21)) == [day(14), day(21)]
-    assert undecided(shop.root, day(13)) == []
+    assert undecided(settings(), day(20)) == [day(14)]
+    assert undecided(settings(), day(21)) == [day(14), day(21)]
+    assert undecided(settings(), day(13)) == []
 
 
-def test_the_cut_is_the_day_before_the_anchor_up_to_which_rows_lie(shop):
-    shop.anchor(SOME, anchor=7, cut=4)
-    shop.anchor(SOME, anchor=14, cut=14)
-    assert cut_of(shop.root, day(7)) == day(4)
-    assert cut_of(shop.root, day(14)) is None
+def test_an_anchor_waits_for_the_examples_of_the_one_before(shop, settings):
+    for anchor in (7, 21):
+        shop.anchor(SOME, anchor=anchor, cut=4)
+    decided(shop, 7)
+    assert undecided(settings(), day(21)) == []
+    shop.anchor(SOME, anchor=14, cut=4)
+    decided(shop, 14)
+    assert undecided(settings(), day(21)) == [day(21)]
+
+
+def test_c04_c05_the_first_anchor_cuts_in_time_for_all_users_what_it_knew(shop, settings):
+    shop.anchor(SOME, anchor=7, cut=4, inner=1)
+    assert plan_of(settings(), day(7)) == Plan(
+        trial=Rows(day(7), day(1)),
+        chooses=Users(day(7), day(1), day(4), "happened_at"),
+        candidate=Rows(day(7), day(4)),
+        judges=Users(day(7), day(4), day(7), "happened_at"),
+        champion=Rows(day(7), day(7)),
+    )
+
+
+@pytest.mark.parametrize("before", [7, 14])
+def test_a_later_anchor_trains_on_what_the_one_before_knew_and_is_judged_on_what_came_since(shop, settings, before):
+    shop.anchor(SOME, anchor=7, cut=4, inner=1)
+    shop.anchor(SOME, anchor=14, cut=4, before=7)
+    shop.anchor(SOME, anchor=21, cut=4, before=14)
+    assert plan_of(settings(), day(before + 7)) == Plan(
+        trial=Rows(day(before), day(4)),
+        chooses=Users(day(before), day(4), day(before), "happened_at"),
+        candidate=Rows(day(before), day(before)),
+        judges=Users(day(before + 7), day(before), day(before + 7), "arrived_on"),
+        champion=Rows(day(before + 7), day(before + 7)),
+    )
+
+
+LEARNT = Interaction("a", 1, 0), Interaction("a", 2, 1)
 
 
 @pytest.mark.parametrize(
-    ("interactions", "cut", "reason"),
+    ("interactions", "cuts", "reason"),
     [
-        (SOME, 4, None),
-        (SOME, 7, "too little was known to keep a part back"),
-        ([Interaction("a", 1, 0), Interaction("a", 2, 5)], 4, "nothing to learn from"),
-        ([Interaction("a", 1, 0), Interaction("a", 2, 1), Interaction("b", 2, 5)], 4, "nothing to judge on"),
+        ([*LEARNT, Interaction("a", 3, 3), Interaction("a", 4, 5)], (1, 4), None),
+        ([*LEARNT, Interaction("a", 3, 3), Interaction("a", 4, 5)], (4, 7), "too little was known to keep parts back"),
+        ([*LEARNT, Interaction("a", 3, 3), Interaction("a", 4, 5)], (7, 7), "too little was known to keep parts back"),
+        ([Interaction("a", 1, 0), Interaction("a", 2, 3), Interaction("a", 3, 5)], (1, 4), "nothing to learn from"),
+        ([*LEARNT, Interaction("b", 3, 3), Interaction("a", 4, 5)], (1, 4), "nothing to choose epochs on"),
+        ([*LEARNT, Interaction("a", 3, 3), Interaction("b", 4, 5)], (1, 4), "nothing to judge on"),
     ],
 )
-def test_an_anchor_with_too_little_is_skipped_with_the_reason(shop, interactions, cut, reason):
-    shop.anchor(interactions, anchor=7, cut=cut)
-    found = skip_reason(shop.root, day(7))
+def test_an_anchor_with_too_little_is_skipped_with_the_reason(shop, settings, interactions, cuts, reason):
+    shop.anchor(interactions, anchor=7, inner=cuts[0], cut=cuts[1])
+    found = skip_reason(settings(), day(7))
     assert found is None if reason is None else reason in found
 
 
-def test_an_anchor_without_a_new_interaction_is_skipped(shop):
-    shop.anchor(SOME, anchor=7, cut=4)
-    shop.anchor(SOME, anchor=14, cut=4)
-    shop.anchor([*SOME, Interaction("b", 1, 20)], anchor=21, cut=4)
-    assert skip_reason(shop.root, day(7)) is None
-    assert "no interaction came" in skip_reason(shop.root, day(14))
-    assert skip_reason(shop.root, day(21)) is None
+KNOWN = [*LEARNT, Interaction("a", 3, 5), Interaction("b", 1, 2)]
 
 
-def test_a_full_history_shows_a_new_interaction_too(shop):
+def test_an_anchor_without_a_new_interaction_is_skipped(shop, settings):
+    shop.anchor(KNOWN, anchor=7, cut=4, inner=1)
+    shop.anchor(KNOWN, anchor=14, cut=4, before=7)
+    shop.anchor([*KNOWN, Interaction("b", 2, 20)], anchor=21, cut=4, before=14)
+    assert "no interaction came" in skip_reason(settings(), day(14))
+    assert skip_reason(settings(), day(21)) is None
+
+
+def test_a_full_history_shows_a_new_interaction_too(shop, settings):
     full = [Interaction("a", number, number // 4) for number in range(28)]
     shop.anchor(full, anchor=7, cut=4)
-    shop.anchor([*full, Interaction("a", 28, 8)], anchor=14, cut=4)
-    assert skip_reason(shop.root, day(14)) is None
+    shop.anchor([*full, Interaction("a", 28, 8)], anchor=14, cut=4, before=7)
+    assert skip_reason(settings(), day(14)) is None
+
+
+def test_a_new_item_of_a_user_who_is_not_trained_on_is_news_too(shop, settings):
+    shop.anchor(KNOWN, anchor=7, cut=4, inner=1)
+    shop.anchor([*KNOWN, Interaction("b", 2, 8)], anchor=14, cut=4, before=7)
+    without_b = training_rows(KNOWN, 14, 14)
+    delta.overwrite_partition(shop.root, TRAINING_EXAMPLES, arrow_table(without_b), day(14))
+    assert skip_reason(settings(), day(14)) is None
 
 
 def test_a_day_uses_the_newest_promoted_decision_up_to_it(shop):
@@ -81,10 +134,13 @@ def test_the_numbering_as_of_an_anchor_ignores_later_items(shop):
     assert item_numbering(shop.root, day(9)) != before
 
 
-def test_the_hash_of_the_examples_follows_the_rows_and_not_their_order(shop):
-    shop.anchor(SOME, anchor=7, cut=4)
-    before = examples_hash(shop.root, day(7))
-    shop.anchor(SOME[::-1], anchor=7, cut=4)
-    assert examples_hash(shop.root, day(7)) == before
-    shop.anchor(SOME[1:], anchor=7, cut=4)
-    assert examples_hash(shop.root, day(7)) != before
+def test_the_hash_of_the_examples_follows_the_rows_and_not_their_order(shop, settings):
+    def hash_of(known, now):
+        shop.anchor(known, anchor=7, cut=4, inner=1)
+        shop.anchor(now, anchor=14, cut=4, before=7)
+        return examples_hash(shop.root, plan_of(settings(), day(14)))
+
+    before = hash_of(KNOWN, [*KNOWN, Interaction("b", 2, 8)])
+    assert hash_of(KNOWN[::-1], [Interaction("b", 2, 8), *KNOWN]) == before
+    others = hash_of(KNOWN[:-1], [*KNOWN, Interaction("b", 2, 8)]), hash_of(KNOWN, [*KNOWN, Interaction("b", 3, 8)])
+    assert len({before, *others}) == 3

@@ -4,7 +4,10 @@ import sys
 import numpy as np
 import pytest
 
+from recpipe.model import batches
+from recpipe.model.anchors import Rows
 from recpipe.model.batches import RowsLostError, TrainingFiles
+from recpipe.tables import TYPE_CODES
 from tests.model.conftest import HISTORY_LENGTH, Interaction, Shop, day, planted_chains
 
 
@@ -13,43 +16,68 @@ def test_every_row_of_one_cut_is_read_once_in_the_order_of_its_key(shop):
     shop.anchor(interactions, anchor=29, cut=20)
     known_at_cut = len({one.user for one in interactions if one.day <= 20})
 
-    files = TrainingFiles.of(shop.root, day(29), day(20))
+    files = TrainingFiles.of(shop.root, Rows(day(29), day(20)))
     first, second = files.read(), files.read()
 
     assert 0 < known_at_cut < 300
     assert len(first) == files.rows == known_at_cut
-    assert first.items.shape == first.days.shape == (known_at_cut, HISTORY_LENGTH + 1)
+    assert first.items.shape == first.days.shape == first.types.shape == (known_at_cut, HISTORY_LENGTH + 1)
     assert first.items.dtype == np.int32
     np.testing.assert_array_equal(first.items, second.items)
 
 
 def test_a_single_row_keeps_its_shape_and_its_padding(shop):
     shop.anchor([Interaction("u", 5, 0), Interaction("u", 3, 2)], anchor=4, cut=1)
-    sequences = TrainingFiles.of(shop.root, day(4), day(4)).read()
+    sequences = TrainingFiles.of(shop.root, Rows(day(4), day(4))).read()
     assert sequences.items.tolist() == [[-1] * (HISTORY_LENGTH - 1) + [5, 3]]
     assert sequences.days.tolist() == [[0] * (HISTORY_LENGTH - 1) + [19723, 19725]]
+    assert sequences.types.tolist() == [[0] * (HISTORY_LENGTH - 1) + [TYPE_CODES["review"]] * 2]
 
 
 def test_f03_files_of_older_versions_are_not_read(shop):
     shop.anchor(planted_chains(users=100, items=60, days=30), anchor=29, cut=20)
     shop.anchor(planted_chains(users=50, items=60, days=30, seed=2), anchor=29, cut=20)
-    files = TrainingFiles.of(shop.root, day(29), day(29))
+    files = TrainingFiles.of(shop.root, Rows(day(29), day(29)))
     assert len(list((shop.root / "training_examples").rglob("*.parquet"))) > len(files.files)
     assert len(files.read()) == 50
 
 
 def test_f01_a_row_too_few_stops_the_run(shop):
     shop.anchor(planted_chains(users=50, items=60, days=30), anchor=29, cut=20)
-    files = TrainingFiles.of(shop.root, day(29), day(29))
+    files = TrainingFiles.of(shop.root, Rows(day(29), day(29)))
     more = TrainingFiles(files.files, files.rows + 1, files.version)
     with pytest.raises(RowsLostError, match=r"expected 51 training examples .* gave 50"):
         more.read()
 
 
+def test_f06_a_field_that_petastorm_leaves_out_stops_the_run(shop, monkeypatch):
+    shop.anchor(planted_chains(users=50, items=60, days=30), anchor=29, cut=20)
+    monkeypatch.setattr(batches, "make_batch_reader", without_types(batches.make_batch_reader))
+    with pytest.raises(RowsLostError, match=r"expected the fields items, days, types.*found no types"):
+        TrainingFiles.of(shop.root, Rows(day(29), day(29))).read()
+
+
+def without_types(make_reader):
+    def make(*arguments, schema_fields, **options):
+        return make_reader(*arguments, schema_fields=[name for name in schema_fields if name != "types"], **options)
+
+    return make
+
+
+def test_padding_that_the_lists_do_not_share_stops_the_run(shop, monkeypatch):
+    shop.anchor([Interaction("u", 5, 0)], anchor=4, cut=1)
+    whole = TrainingFiles._chunks
+    monkeypatch.setattr(
+        TrainingFiles, "_chunks", lambda self: (chunk._replace(types=chunk.types + 1) for chunk in whole(self))
+    )
+    with pytest.raises(RowsLostError, match="one shape and padding"):
+        TrainingFiles.of(shop.root, Rows(day(4), day(4))).read()
+
+
 def test_a_folder_with_a_space_is_read(tmp_path):
     shop = Shop(tmp_path / "my lake")
     shop.anchor([Interaction("u", 5, 0)], anchor=4, cut=1)
-    assert len(TrainingFiles.of(shop.root, day(4), day(4)).read()) == 1
+    assert len(TrainingFiles.of(shop.root, Rows(day(4), day(4))).read()) == 1
 
 
 def test_f11_a_process_that_read_ends_well(shop):
@@ -58,7 +86,7 @@ def test_f11_a_process_that_read_ends_well(shop):
         "import sys, datetime, pathlib\n"
         "from recpipe.model.batches import TrainingFiles\n"
         "day = datetime.date.fromisoformat(sys.argv[2])\n"
-        "print(len(TrainingFiles.of(pathlib.Path(sys.argv[1]), day, day).read()))\n"
+        "print(len(TrainingFiles.of(pathlib.Path(sys.argv[1]), (day, day)).read()))\n"
     )
     command = [sys.executable, "-c", code, str(shop.root), day(29).isoformat()]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -1,6 +1,8 @@
 import numpy as np
 
+from recpipe.model.anchors import Users
 from recpipe.model.examples import known_histories, known_items, positions, read_evaluation_users, read_user_histories
+from recpipe.tables import HAPPENED_AT
 from tests.model.conftest import HISTORY_LENGTH, Interaction, day
 
 
@@ -24,7 +26,7 @@ def test_evaluation_users_are_those_with_a_history_and_targets(shop):
     interactions += [Interaction("new", 1, 6), Interaction("gone", 1, 0)]
     shop.anchor(interactions, anchor=7, cut=4)
 
-    users = read_evaluation_users(shop.root, day(7))
+    users = read_evaluation_users(shop.root, Users(day(7), day(4), day(7), HAPPENED_AT))
 
     assert (len(users), users.strangers) == (1, 1)
     assert users.items.tolist() == [[-1] * (HISTORY_LENGTH - 2) + [1, 2]]
@@ -41,4 +43,4 @@ def test_the_last_items_of_a_long_history_are_read_and_short_ones_padded(shop):
 
 def test_a_day_without_users_has_none(shop):
     assert read_user_histories(shop.root, day(9), history_length=3).items.shape == (0, 3)
-    assert len(read_evaluation_users(shop.root, day(9))) == 0
+    assert len(read_evaluation_users(shop.root, Users(day(9), day(4), day(9), HAPPENED_AT))) == 0

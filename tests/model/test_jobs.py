@@ -14,11 +14,13 @@ import pytest
 
 from recpipe import delta
 from recpipe.errors import UserError
-from recpipe.model import batches, candidates
-from recpipe.model.promotion import Verdict, record
+from recpipe.model import batches, candidates, promotion
+from recpipe.model.anchors import plan_of
+from recpipe.model.promotion import Verdict, judge, record
+from recpipe.model.registry import CANDIDATE, Registry
 from recpipe.settings import CHECKOUT
 from recpipe.tables import ITEM_EMBEDDINGS, METRICS, TABLES, USER_EMBEDDINGS
-from tests.model.conftest import Interaction, day, planted_chains
+from tests.model.conftest import Interaction, day, histories, planted_chains
 
 
 def job(name: str) -> ModuleType:
@@ -104,7 +106,7 @@ def test_the_same_rows_in_another_place_give_the_same_models(shop, settings, tmp
 
 def test_a_model_no_better_than_popularity_is_rejected(shop, settings):
     shop.number_items(40)
-    shop.anchor(noise(60), anchor=29, cut=20)
+    shop.anchor(noise(60), anchor=29, cut=20, inner=10)
     train_two_tower.main(day(29), settings(epochs=1))
     promote_model.main(day(29), settings(epochs=1))
     [(verdict, reason, version)] = rows(shop, "select verdict, reason, model_version from model_verdicts")
@@ -134,12 +136,89 @@ def test_d15_targets_and_users_unknown_at_the_cut_are_reported_apart(shop, setti
 
 def test_an_anchor_without_news_is_skipped_untrained(shop, settings):
     shop.number_items(60)
-    for anchor in (29, 36):
-        shop.anchor(taste(100), anchor=anchor, cut=25)
-    train_two_tower.main(day(36), settings(epochs=1))
+    shop.anchor(taste(100), anchor=29, cut=25)
+    shop.anchor(taste(100), anchor=36, cut=25, before=29)
+    trained = train_two_tower.main(day(36), settings(epochs=1))
     promote_model.main(day(36), settings(epochs=1))
+    assert "trained 2024-01-30-" in trained.message
+    assert "2024-02-06" not in trained.message
     assert rows(shop, "select ds, verdict from model_verdicts where verdict = 'skipped'") == [(day(36), "skipped")]
     assert rows(shop, "select count(*) from metrics where ds = date '2024-02-06'") == [(0,)]
+
+
+def two_anchors(shop, later: list[Interaction]) -> None:
+    shop.number_items(70)
+    known = [one for one in [*taste(100), *later] if one.day <= 22]
+    shop.anchor(known, anchor=22, cut=18)
+    shop.anchor([*taste(100), *later], anchor=29, cut=25, before=22)
+
+
+def candidate_of(settings, anchor):
+    inputs = candidates.read_inputs(settings, anchor)
+    return Registry(settings.registry).find(CANDIDATE, anchor, inputs.hash)
+
+
+def test_c06_what_comes_after_the_anchor_before_reaches_no_weight_of_a_candidate(shop, settings):
+    found = []
+    for later in ([], [Interaction(f"u{user:04}", 65, 27) for user in range(40)]):
+        two_anchors(shop, later)
+        train_two_tower.main(day(29), settings(epochs=2))
+        found.append(candidate_of(settings(epochs=2), day(29)))
+        found.append(candidates.read_inputs(settings(epochs=2), day(29)).hash)
+    candidate, inputs, with_later, other_inputs = found
+    assert candidate.until == day(22)
+    assert candidate.model_version == with_later.model_version  # a hash of the weights, among others
+    assert inputs != other_inputs
+
+
+def test_a_candidate_is_trained_anew_for_the_epochs_that_an_inner_cut_chose(shop, settings, monkeypatch):
+    two_anchors(shop, [])
+    trained, calls, values = candidates.train, [], iter([0.1, 0.4, 0.3, 0.2])
+
+    def spy(read, model, seed, validate=None, epochs=None):
+        found = trained(read, model, seed, validate and (lambda *_: next(values)), epochs)
+        calls.append((read.__self__.rows, epochs, found.epochs))
+        return found
+
+    monkeypatch.setattr(candidates, "train", spy)
+    candidates.train_candidates(settings(epochs=9, patience=2), [day(29)])
+    known_at = {until: len(histories(taste(100), until)) for until in (18, 22)}
+    assert calls == [(known_at[18], None, 2), (known_at[22], 2, 2)]
+    assert known_at[18] < known_at[22]
+
+
+def test_what_comes_between_the_anchors_judges_and_what_comes_later_does_not(shop, settings):
+    two_anchors(shop, [Interaction("late", 3, 1), Interaction("late", 65, 27)])
+    train_two_tower.main(day(29), settings(epochs=2))
+    candidate = candidate_of(settings(epochs=2), day(29))
+    before = judge(settings(), plan_of(settings(), day(29)), candidate)
+    everything = [*taste(100), *(Interaction(f"u{user:04}", 64, 33) for user in range(50))]
+    shop.anchor(everything, anchor=36, cut=30, before=29)
+    shop.number_items(80, first_arrived=33)
+    assert judge(settings(), plan_of(settings(), day(29)), candidate) == before
+    [(users, targets)] = rows(
+        shop,
+        "select count(*), sum(len(targets)) from evaluation_examples where cut_by = 'arrived_on' and ds < '2024-02-01'",
+    )
+    assert before.users + before.strangers == users
+    assert before.unknown_target_share >= 1 / targets  # item 65, which nobody knew on the anchor day before
+
+
+def test_anchors_settled_backwards_have_the_verdicts_of_a_forward_run(shop, settings, tmp_path):
+    two_anchors(shop, [])
+    shutil.copytree(tmp_path / "home", tmp_path / "backwards")
+    found = []
+    for home, order in (("home", (22, 29)), ("backwards", (29, 22))):
+        here = settings(epochs=4).model_copy(update={"home": tmp_path / home})
+        for number in order:
+            train_two_tower.main(day(number), here)
+            promote_model.main(day(number), here)
+        with delta.connect(here.lake, TABLES) as lake:
+            found.append(lake.execute("select * from metrics order by all").fetchall())
+            found.append(lake.execute("select * from model_verdicts order by all").fetchall())
+    assert {row[0] for row in found[1]} == {day(22), day(29)}
+    assert len(found[0]) == 2 * 17
+    assert found[:2] == found[2:]
 
 
 def test_a_candidate_of_other_rows_or_settings_is_not_taken(shop, settings):
@@ -161,9 +240,28 @@ def test_a_verdict_is_never_changed(shop, settings):
     promote_model.main(day(29), settings(epochs=1))
     before = rows(shop, "select * from model_verdicts"), rows(shop, "select * from metrics order by all")
 
-    assert record(settings(), day(29), Verdict("failed", "late")) == {}
+    standing, written = record(settings(), day(29), Verdict("failed", "late"))
+    assert ((standing.verdict, standing.reason), written) == (before[0][0][1:3], {})
     assert "nothing to decide" in promote_model.main(day(29), settings(epochs=1)).message
     assert before == (rows(shop, "select * from model_verdicts"), rows(shop, "select * from metrics order by all"))
+
+
+def test_a_run_that_loses_the_race_says_the_verdict_of_the_other(shop, settings, monkeypatch):
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    train_two_tower.main(day(29), settings(epochs=1))
+    deciding = promotion.decide
+
+    def while_another_decides(*arguments):
+        ours = deciding(*arguments)
+        record(settings(), day(29), Verdict("rejected", "the other run said so"))
+        return ours
+
+    monkeypatch.setattr(promotion, "decide", while_another_decides)
+    result = promote_model.main(day(29), settings(epochs=1))
+    assert result.message == "2024-01-30 rejected by another run: the other run said so"
+    assert result.versions == {}
+    assert rows(shop, "select reason from model_verdicts") == [("the other run said so",)]
 
 
 def test_an_anchor_whose_training_breaks_again_and_again_is_given_up(shop, settings, monkeypatch):

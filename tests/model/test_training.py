@@ -23,7 +23,11 @@ def walks(rows: int, seed: int = 0) -> Sequences:
     items = (draw.integers(20, size=(rows, 1)) + np.arange(6)) % 20
     lengths = draw.integers(1, 7, size=(rows, 1))
     items = np.where(np.arange(6) >= 6 - lengths, items, -1).astype(np.int32)
-    return Sequences(items, np.where(items >= 0, 19_000 + np.arange(6), 0).astype(np.int32))
+    return sequences_of(items, np.where(items >= 0, 19_000 + np.arange(6), 0).astype(np.int32))
+
+
+def sequences_of(items: np.ndarray, days: np.ndarray) -> Sequences:
+    return Sequences(items, days, np.where(items >= 0, 4, 0).astype(np.int32))
 
 
 def small(**changes: object) -> ModelSettings:
@@ -112,7 +116,7 @@ def test_d05_the_first_loss_that_is_not_finite_stops_the_run(monkeypatch):
 
 
 def test_d06_users_of_one_item_give_no_target_and_no_nan():
-    alone = Sequences(np.array([[-1, 2], [-1, 5]], dtype=np.int32), np.array([[0, 1], [0, 1]], dtype=np.int32))
+    alone = sequences_of(np.array([[-1, 2], [-1, 5]], dtype=np.int32), np.array([[0, 1], [0, 1]], dtype=np.int32))
     trained = train(lambda: alone, small(), seed=3)
     assert trained.log[-1].loss == 0
     assert all(torch.isfinite(value).all() for value in trained.model.state_dict().values())

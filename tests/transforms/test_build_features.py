@@ -1,9 +1,11 @@
 """The job build_features on a real lake, but for the start of its own Spark session."""
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
+from pyarrow import parquet
 
 from jobs.build_features import build_examples, build_features, main
 from recpipe import delta
@@ -21,10 +23,14 @@ from recpipe.tables import (
     USER_FEATURES,
     VOCABULARY,
 )
+from recpipe.transforms.evaluation_examples import cut_by_happening
+from recpipe.transforms.training_examples import training_examples
 from tests.frames import frame
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, item, item_feature, review, user_feature
 
 METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+
+SUNDAY, THURSDAY = date(2023, 12, 31), date(2024, 1, 4)
 
 
 def seen(user, item, day, arrived_on=None):
@@ -108,18 +114,89 @@ def test_a_late_anchor_gets_numbers_and_features_once_and_numbers_are_never_give
     assert rows(shop, VOCABULARY, "ds, field, token, token_id") == numbers
 
 
-def test_an_anchor_has_rows_up_to_the_cut_and_up_to_itself(shop, settings):
-    build_examples(shop, TUESDAY, settings)
-    assert rows(shop, TRAINING_EXAMPLES, "until, length") == [(MONDAY, 1), (MONDAY, 1), (TUESDAY, 1), (TUESDAY, 2)]
-    assert rows(shop, EVALUATION_EXAMPLES, "ds, cut, user_id, items, seen, targets") == [
-        (TUESDAY, MONDAY, "U1", [-1, -1, 0], [0], [1])
+EXAMPLES = {
+    TRAINING_EXAMPLES: "until, length",
+    EVALUATION_EXAMPLES: "cut, until, cut_by, user_id, items, seen, targets",
+}
+
+
+def of(lake, ds, table):
+    with delta.connect(lake.root, [table]) as connection:
+        query = f"select {EXAMPLES[table]} from {table.name} where ds = $ds order by all"
+        return connection.sql(query, params={"ds": ds}).fetchall()
+
+
+def test_c05_the_first_anchor_cuts_twice_by_when_things_happened(shop, settings):
+    build_examples(shop, None, WEDNESDAY, settings)
+    assert of(shop, WEDNESDAY, TRAINING_EXAMPLES) == [
+        *[(MONDAY, length) for length in (1, 2)],
+        *[(TUESDAY, length) for length in (2, 2)],
+        *[(WEDNESDAY, length) for length in (1, 2, 2)],
+    ]
+    assert of(shop, WEDNESDAY, EVALUATION_EXAMPLES) == [
+        (MONDAY, TUESDAY, "happened_at", "U1", [-1, -1, 0], [0], [1]),
+        (TUESDAY, WEDNESDAY, "happened_at", "U3", [-1, -1, -1], [], [2]),
     ]
 
 
-def test_an_anchor_whose_interactions_fall_on_one_day_has_no_cut_and_nobody_to_judge(shop, settings):
-    written = build_examples(shop, MONDAY, settings)
+def test_a_later_anchor_is_judged_by_what_arrived_since_the_one_before(shop, settings):
+    build_examples(shop, TUESDAY, WEDNESDAY, settings)
+    assert {until for until, _ in of(shop, WEDNESDAY, TRAINING_EXAMPLES)} == {TUESDAY, WEDNESDAY}
+    assert of(shop, WEDNESDAY, EVALUATION_EXAMPLES) == [
+        (TUESDAY, WEDNESDAY, "arrived_on", "U3", [-1, -1, -1], [], [2]),  # and not what U2 did on Monday and came late
+        (TUESDAY, WEDNESDAY, "happened_at", "U3", [-1, -1, -1], [], [2]),
+    ]
+
+
+def test_c06_c07_what_arrives_later_changes_no_example_and_nor_does_the_order_of_anchors(shop, settings):
+    pairs = [(None, MONDAY), (MONDAY, TUESDAY), (TUESDAY, WEDNESDAY)]
+    later = [seen("U1", "c", MONDAY, arrived_on=THURSDAY), seen("U9", "d", THURSDAY)]
+    found = []
+    for order in (pairs, pairs[::-1]):
+        for before, anchor in order:
+            build_examples(shop, before, anchor, settings)
+        found.append([rows(shop, table) for table in EXAMPLES])
+        delta.append(shop.root, REVIEWS, later)
+        delta.append(shop.root, ITEM_INDEX, [{"first_arrived_on": THURSDAY, "item_id": "d", "item_index": 3}])
+    assert min(map(len, found[0])) > 2
+    assert found[0] == found[1]
+
+
+def test_a_lake_whose_interactions_fall_on_one_day_has_no_cut_and_nobody_to_judge(shop, settings):
+    written, said = build_examples(shop, None, MONDAY, settings)
     assert written[EVALUATION_EXAMPLES.name].rows == 0
-    assert rows(shop, TRAINING_EXAMPLES, "until, length") == [(MONDAY, 1), (MONDAY, 1)]
+    assert of(shop, MONDAY, TRAINING_EXAMPLES) == [(MONDAY, 1), (MONDAY, 1)]
+    assert said == ["anchor 2024-01-01: 0 evaluation_examples, 2 training_examples"]
+
+
+def test_b09_b10_rare_items_and_users_of_few_are_not_trained_on_and_still_judged(shop, settings):
+    plain = build_examples(shop, TUESDAY, WEDNESDAY, settings)[0]
+    judged = of(shop, WEDNESDAY, EVALUATION_EXAMPLES)
+    thinned = settings.model_copy(update={"k_core": 2})
+    written, said = build_examples(shop, TUESDAY, WEDNESDAY, thinned)
+    assert of(shop, WEDNESDAY, EVALUATION_EXAMPLES) == judged
+    assert written[TRAINING_EXAMPLES.name].rows < plain[TRAINING_EXAMPLES.name].rows
+    assert said[1] == "k_core 2 and min_history 1 left out 1 of 3 users, 1 of 5 interactions"
+    said = build_examples(shop, TUESDAY, WEDNESDAY, settings.model_copy(update={"min_history": 3}))[1]
+    assert said[1] == "k_core 1 and min_history 3 left out 3 of 3 users, 5 of 5 interactions"
+
+
+def test_f08_files_have_row_groups_for_several_ranks(shop):
+    assert 100_000 / TRAINING_EXAMPLES.rows_a_group >= 4 * 16
+    small = replace(TRAINING_EXAMPLES, rows_a_group=5)
+    met = shop.spark.range(100).selectExpr(
+        "concat('U', cast(id as string)) as user_id", "'a' as item_id", "0 as item_index",
+        "timestamp'2024-01-01' as happened_at",
+        "4 as type", "true as is_target", "id as tie", "date'2024-01-01' as until",
+    )  # fmt: skip
+    shop.overwrite_partition(small, training_examples(met, MONDAY, history_length=3, seed=7), MONDAY)
+    judged = cut_by_happening(met, MONDAY, SUNDAY, MONDAY, history_length=3)
+    shop.overwrite_partition(EVALUATION_EXAMPLES, judged, MONDAY)
+    [groups], [others] = (
+        [parquet.ParquetFile(file).metadata.num_row_groups for file in delta.snapshot_files(shop.root, table)]
+        for table in (TRAINING_EXAMPLES, EVALUATION_EXAMPLES)
+    )
+    assert (groups, others) == (20, 1)
 
 
 def test_a_day_that_is_not_taken_in_is_refused_before_spark_starts(lake, settings):

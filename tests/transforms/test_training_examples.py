@@ -3,10 +3,11 @@ from datetime import UTC, date, datetime
 from pyspark.sql import functions as F
 
 from recpipe.lake import conform
-from recpipe.tables import TRAINING_EXAMPLES
+from recpipe.tables import TRAINING_EXAMPLES, TYPE_CODES
+from recpipe.transforms.core import each_until
 from recpipe.transforms.training_examples import _with_shuffle_key, training_examples
 from tests.frames import met
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, review
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, event, review
 
 DAY = {day: (day - date(1970, 1, 1)).days for day in (MONDAY, TUESDAY, WEDNESDAY)}
 
@@ -16,7 +17,7 @@ def seen(user, item, day):
 
 
 def examples(spark, *rows, untils=(WEDNESDAY,), history_length=2, seed=7):
-    made = training_examples(met(spark, *rows, seed=seed), WEDNESDAY, untils, history_length, seed)
+    made = training_examples(each_until(met(spark, *rows, seed=seed), untils), WEDNESDAY, history_length, seed)
     return conform(TRAINING_EXAMPLES, made).orderBy("until", "shuffle_key").collect()
 
 
@@ -24,6 +25,12 @@ def test_a_row_is_a_users_last_items_and_their_days_padded_on_the_left(spark):
     [row] = examples(spark, seen("U1", "b", TUESDAY), seen("U1", "a", MONDAY))
     assert (row.items, row.days, row.length) == ([-1, 0, 1], [0, DAY[MONDAY], DAY[TUESDAY]], 2)
     assert row.ds == WEDNESDAY
+
+
+def test_every_interaction_has_its_type(spark):
+    viewed = event("U1", "a", event_type="view", occurred_at=datetime(2023, 1, 1, tzinfo=UTC))
+    [row] = examples(spark, viewed, event("U1", "a", event_type="purchase"))
+    assert (row.items, row.types) == ([-1, 0, 0], [0, TYPE_CODES["view"], TYPE_CODES["purchase"]])
 
 
 def test_one_item_more_than_a_history_is_kept_since_the_last_is_a_target(spark):
