@@ -267,9 +267,11 @@ def backfill(
     keep_up: Annotated[
         bool, typer.Option("--keep-up", help="Leave Airflow running when it was started for this.")
     ] = False,
+    backwards: Annotated[bool, typer.Option("--backwards", help="The last day first.")] = False,
 ) -> None:
     """Run the nightly DAG for past days by Airflow's own backfill, and wait for it."""
-    sys.exit(airflow_backfill.backfill(read_settings(), job.parse_day(first), job.parse_day(last), keep_up=keep_up))
+    days = job.parse_day(first), job.parse_day(last)
+    sys.exit(airflow_backfill.backfill(read_settings(), *days, keep_up=keep_up, backwards=backwards))
 
 
 @app.command(name="demo")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ FIRST, BUSY_DAY, EMPTY_DAY = date(2024, 3, 1), date(2024, 3, 9), date(2024, 3, 1
 ANCHORS = (date(2024, 3, 1), date(2024, 3, 8))
 PRIVATE = {"runs"}
 """Tables that tell of attempts and clocks, and so differ from run to run."""
+
+Digests = dict[str, dict[str, tuple[int, str]]]
+"""Rows and a digest of them, by table and day."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,14 @@ class Shop:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return delta.connect(self.lake).sql(sql).fetchall()
 
-    def digests(self, days: Iterable[date]) -> dict[str, dict[str, tuple[int, str]]]:
-        """Rows and an order-free digest, by table and day, of every public table."""
+    def wipe(self) -> None:
+        """An empty lake and registry, as `recpipe init` makes them; the landing stays."""
+        for folder in (self.lake, self.home / "registry", self.home / "reports"):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.recpipe("init")
+
+    def digests(self, days: Iterable[date] = ()) -> Digests:
+        """Rows and an order-free digest, by table and day, of every public table; of all days when none is named."""
         listed = ", ".join(f"'{day}'" for day in sorted(days))
         found = {}
         for table in TABLES:
@@ -84,7 +94,7 @@ class Shop:
             rows = self.rows(
                 f"""select {day}::varchar, count(*), md5(string_agg(md5(row), '' order by row))
                     from (select {day}, to_json({table.name})::varchar as row from {table.name})
-                    where {day}::varchar in ({listed}) group by 1"""
+                    where {f"{day}::varchar in ({listed})" if listed else "true"} group by 1"""
             )
             found[table.name] = {ds: (count, digest) for ds, count, digest in rows}
         return found
