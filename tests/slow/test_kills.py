@@ -17,8 +17,8 @@ from queue import Queue
 import pytest
 
 from recpipe.environments import JOBS
+from tests.end_to_end.kills import Point, Undisturbed, checked, kill_at, leftovers, points, undisturbed
 from tests.end_to_end.shop import Shop
-from tests.slow.kills import Point, Undisturbed, checked, kill_at, leftovers, points, undisturbed
 from tests.slow.shops import DAYS, SETTINGS, differing, new_shop
 
 NIGHT = DAYS[2]
