@@ -3,6 +3,7 @@
 MLflow shows and finds; which model is used is decided in table `model_verdicts`.
 """
 
+import fcntl
 import logging
 import math
 import time
@@ -52,12 +53,21 @@ class Registry:
         for noisy in ("mlflow.store.db.utils", "alembic"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
         self.folder = folder
-        self.client = MlflowClient(f"sqlite:///{folder.absolute() / 'mlflow.db'}")
-        experiment = self.client.get_experiment_by_name(NAME)
-        location = (folder.absolute() / "artifacts").as_uri()
-        self.experiment_id = (
-            experiment.experiment_id if experiment else self.client.create_experiment(NAME, artifact_location=location)
-        )
+        database = folder.absolute() / "mlflow.db"
+        with (folder / ".lock").open("a") as file:  # two first runs at once would both make MLflow's tables
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not database.exists():
+                self._create(database)
+        self.client = MlflowClient(f"sqlite:///{database}")
+        self.experiment_id = self.client.get_experiment_by_name(NAME).experiment_id
+
+    def _create(self, database: Path) -> None:
+        """Make the database, which appears whole or not at all: MLflow never mends one that was killed half-way."""
+        staged = database.with_suffix(".new")
+        staged.unlink(missing_ok=True)
+        location = (database.parent / "artifacts").as_uri()
+        MlflowClient(f"sqlite:///{staged}").create_experiment(NAME, artifact_location=location)
+        staged.rename(database)
 
     def find(self, stage: str, anchor: date, inputs: str) -> Checkpoint | None:
         """The anchor's finished model of this stage that came from these inputs."""

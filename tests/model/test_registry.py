@@ -1,3 +1,5 @@
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
@@ -21,6 +23,19 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def registry(folder):
     return Registry(folder)
+
+
+def test_a_first_run_waits_for_another_and_mends_what_a_killed_one_left(tmp_path):
+    (tmp_path / "mlflow.new").write_bytes(b"half a database")
+    with (tmp_path / ".lock").open("a") as other, ThreadPoolExecutor() as beside:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        made = beside.submit(Registry, tmp_path)
+        with pytest.raises(TimeoutError):
+            made.result(timeout=0.5)
+        assert not (tmp_path / "mlflow.db").exists()
+        fcntl.flock(other, fcntl.LOCK_UN)
+        assert made.result().find(CANDIDATE, ANCHOR, "none") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "mlflow.db"]
 
 
 def keep(registry: Registry, stage: str, inputs: str, seed: int) -> Checkpoint:
