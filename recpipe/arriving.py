@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -81,11 +82,15 @@ def sealed_files(lake: Path) -> set[SealedFile]:
 
 @contextmanager
 def ingest_lock(lake: Path) -> Iterator[None]:
-    """Two runs would take in the same days, so the second waits and then finds them sealed."""
+    """Two runs would take in the same days, so the second waits and then finds them sealed.
+
+    What a run staged that was killed is removed here, since one that finds its days sealed stages nothing.
+    """
     path = lake / ".locks" / "ingest_reviews.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
+        shutil.rmtree(lake / delta.STAGING, ignore_errors=True)
         yield
 
 

@@ -22,6 +22,9 @@ _DELTA_TYPES |= {"boolean": "boolean", "date": "date", "timestamp": "timestamp"}
 _DUCKDB_TYPES = {"string": "varchar", "int": "integer", "bigint": "bigint", "double": "double", "float": "float"}
 _DUCKDB_TYPES |= {"boolean": "boolean", "date": "date", "timestamp": "timestamptz"}
 
+STAGING = ".staging"
+"""Folder of the lake for files that a job writes for itself and reads again."""
+
 
 def _element(type_: str) -> str | None:
     return type_[len("array<") : -1] if type_.startswith("array<") else None
