@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from recpipe.errors import UserError
-from recpipe.model.checkpoint import Checkpoint
+from recpipe.model.checkpoint import STAGED, Checkpoint
 from recpipe.model.registry import CANDIDATE, CHAMPION, NAME, Registry
 from recpipe.model.training import Epoch
 from tests.model.test_checkpoint import checkpoint
@@ -43,6 +43,13 @@ def keep(registry: Registry, stage: str, inputs: str, seed: int) -> Checkpoint:
     with registry.attempt(stage, ANCHOR, inputs, {"epochs": 2}) as attempt:
         attempt.keep(kept, LOG)
     return kept
+
+
+def test_e07_what_a_killed_training_left_is_gone_with_the_next_one(registry, folder):
+    left = folder / "artifacts" / "0" / "artifacts" / f"{STAGED}abc"
+    left.mkdir(parents=True)
+    keep(registry, CANDIDATE, "after a kill", seed=12)
+    assert not left.exists()
 
 
 def test_a_model_is_found_by_stage_anchor_and_inputs(registry, folder):
