@@ -18,8 +18,8 @@ SETTINGS = (
     ("RECPIPE_ANCHOR_EVERY_DAYS", "2"),
     ("RECPIPE_MAX_REJECTED_SHARE", "0.5"),  # of a day's dozen lines one is rejected
     ("RECPIPE_MODEL__EPOCHS", "25"),
-    ("RECPIPE_MODEL__BATCH_SIZE", "16"),
-    ("RECPIPE_MODEL__EMBEDDING_SIZE", "16"),
+    ("RECPIPE_MODEL__BATCH_SIZE", "32"),
+    ("RECPIPE_MODEL__EMBEDDING_SIZE", "32"),
     ("RECPIPE_MODEL__THREADS", "1"),
 )
 FAULTS = {"late": 0.05, "edited": 0.05, "twice": 0.02, "missing_user": 0.01}
@@ -28,7 +28,7 @@ FAULTS = {"late": 0.05, "edited": 0.05, "twice": 0.02, "missing_user": 0.01}
 def land_shop(home: Path) -> None:
     """Reviews (late, edited, double and broken ones too), events, items, users and pictures of `DAYS`."""
     landing = home / "landing"
-    sample = Sample(users=150, items=100, days=len(DAYS), last_day=DAYS[-1])
+    sample = Sample(users=500, items=150, days=len(DAYS), last_day=DAYS[-1])
     planted = write_sample(landing, sample, Wanted(events="jsonl", faults=FAULTS))
     (home / "settings.toml").write_text(planted.mapping)
     for day, age in zip(DAYS[::2], (24, 25), strict=True):
