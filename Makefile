@@ -19,7 +19,7 @@ export UV_NO_PROGRESS := 1
 # Once here, else every process of a night where Python may not write bytecode compiles its imports anew (3 s of a job).
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup java demo up down backfill test test-slow check-backfill bench-ingest bench-nightly lint lock clean
+.PHONY: help setup java demo up down backfill test test-slow slow-nights slow-beside check-backfill bench-ingest bench-nightly lint lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
@@ -81,7 +81,13 @@ test: setup ## All tests in all environments, one summary
 	@.venvs/reader/bin/python -m pytest
 
 test-slow: setup ## Nights in any order, kills, a real Airflow backwards, every real file; 45 minutes, run by hand
-	@.venvs/reader/bin/python -m pytest tests/slow/test_*.py
+	@$(MAKE) --no-print-directory -j2 slow-nights slow-beside # a night leaves half of two cores idle
+
+slow-nights:
+	@.venvs/reader/bin/python -m pytest tests/slow/test_orders.py tests/slow/test_kills.py
+
+slow-beside:
+	@.venvs/reader/bin/python -m pytest tests/slow/test_backfill.py tests/slow/test_real_files.py
 
 check-backfill: setup ## Four days by a real Airflow forward and backwards; exits 0 only when every table is equal
 	@.venvs/reader/bin/python -m tests.slow.check_backfill

@@ -1,6 +1,6 @@
 """Four nights give the same rows in whatever order they run, again, and two at a time. Prints the digest of each table.
 
-Run by `make test-slow`: thirty nights, two shops at a time.
+Run by `make test-slow`: twenty nights, two shops at a time.
 """
 
 import hashlib
@@ -23,8 +23,7 @@ FORWARD: Order = [[day] for day in DAYS]
 ORDERS: Mapping[str, Order] = {
     "backwards": FORWARD[::-1],
     "shuffled": [[THIRD], [FIRST], [FOURTH], [SECOND]],
-    "two days at once": [[FOURTH, SECOND], [FIRST, THIRD]],
-    "each day twice at once": [[day, day] for day in DAYS],
+    "two at once": [[THIRD, THIRD], [FOURTH, SECOND], [FIRST, FIRST]],
 }
 ELSEWHERE = {
     "TZ": "America/Los_Angeles",
@@ -68,7 +67,7 @@ def found(tmp_path_factory) -> Found:
         forward = two_at_a_time.submit(run, shop, FORWARD)
         by_order = {name: two_at_a_time.submit(run, others[name], order) for name, order in ORDERS.items()}
         forward = forward.result()
-        by_order["run again"] = two_at_a_time.submit(run, shop, [[SECOND], [FOURTH]])
+        by_order["run again"] = two_at_a_time.submit(run, shop, [[SECOND]])
         again = by_order["run again"].result()
         files = [{day: contents(shop, day) for day in DAYS}]
         land_day_to_come(shop.home)
