@@ -19,10 +19,10 @@ export UV_NO_PROGRESS := 1
 # Once here, else every process of a night where Python may not write bytecode compiles its imports anew (3 s of a job).
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup java demo up down backfill test test-slow bench-ingest lint lock clean
+.PHONY: help setup java demo up down backfill test test-slow slow-nights slow-beside check-backfill bench-ingest bench-nightly lint lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
 
 setup: java $(READY) ## Build the four environments under .venvs/ and fetch Delta's JARs; nothing to do the second time
 
@@ -80,11 +80,23 @@ backfill: setup ## Run the nightly DAG for FROM=2024-03-08 TO=2024-03-10 by Airf
 test: setup ## All tests in all environments, one summary
 	@.venvs/reader/bin/python -m pytest
 
-test-slow: setup ## Every real file through a real ingest; minutes, run by hand
-	@.venvs/reader/bin/python -m pytest tests/slow/*.py
+test-slow: setup ## Nights in any order, kills, a real Airflow backwards, every real file; 45 minutes, run by hand
+	@$(MAKE) --no-print-directory -j2 slow-nights slow-beside # a night leaves half of two cores idle
+
+slow-nights:
+	@.venvs/reader/bin/python -m pytest tests/slow/test_orders.py tests/slow/test_kills.py
+
+slow-beside:
+	@.venvs/reader/bin/python -m pytest tests/slow/test_backfill.py tests/slow/test_real_files.py
+
+check-backfill: setup ## Four days by a real Airflow forward and backwards; exits 0 only when every table is equal
+	@.venvs/reader/bin/python -m tests.slow.check_backfill
 
 bench-ingest: setup ## Ingest of a million reviews beside DuckDB reading the same file; minutes, run by hand
 	@.venvs/spark/bin/python -m tests.benchmarks.ingest
+
+bench-nightly: setup ## First load and a night at a million and at eight million reviews; an hour or two, run by hand
+	@.venvs/reader/bin/python -m tests.benchmarks.nightly $(BENCH)
 
 lint: setup ## Style and likely faults (ruff)
 	@.venvs/reader/bin/ruff format --check --quiet . && .venvs/reader/bin/ruff check --quiet .

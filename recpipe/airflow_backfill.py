@@ -27,13 +27,21 @@ _EXCEPTION = re.compile(r"[\w.]+(Error|Exception|Interrupt)\b")
 Run = Mapping[str, Any]
 
 
-def backfill(  # noqa: PLR0913 - days and options
-    settings: Settings, first: date, last: date, *, keep_up: bool = False, full_refresh: bool = False, say: Say = print
+def backfill(  # noqa: PLR0913 - each is an option
+    settings: Settings,
+    first: date,
+    last: date,
+    *,
+    keep_up: bool = False,
+    backwards: bool = False,
+    full_refresh: bool = False,
+    say: Say = print,
 ) -> int:
     """Run the nightly DAG for every day from ``first`` to ``last``, days that ran before too, and wait for the end.
 
-    Starts Airflow if it is not running, and then stops it at the end unless ``keep_up``. Ctrl-C cancels the days that
-    have not begun and fails the one in progress. A day that fails does not stop the days after it.
+    One day after the other, the last one first when ``backwards``; the rows are the same. Starts Airflow if it is not
+    running, and then stops it at the end unless ``keep_up``. Ctrl-C cancels the days that have not begun and fails the
+    one in progress. A day that fails does not stop the others.
 
     Returns:
         The exit code: 0 when every day succeeded, else 1.
@@ -48,7 +56,7 @@ def backfill(  # noqa: PLR0913 - days and options
         raise UserError(f"expected days from RECPIPE_SCHEDULE_FROM {settings.schedule_from} on, found {first}")
     clock = time.monotonic()
     with _airflow(settings, last, keep_up, say) as airflow:
-        number = _create(airflow, first, last, full_refresh)
+        number = _create(airflow, first, last, backwards=backwards, full_refresh=full_refresh)
         say(f"Backfill {number} of {first} to {last}: {airflow.url}/dags/{DAG_ID}")
         try:
             with _unpaused(settings, airflow):
@@ -102,7 +110,7 @@ def _needs_another_end(airflow: Api, service: Service, last: date) -> bool:
     return needed
 
 
-def _create(airflow: Api, first: date, last: date, full_refresh: bool) -> int:
+def _create(airflow: Api, first: date, last: date, *, backwards: bool, full_refresh: bool) -> int:
     """Create the backfill and give its number; one of the same days that is in progress is joined."""
     for other in airflow.pages("backfills", key="backfills", dag_id=DAG_ID):
         days = tuple(datetime.fromisoformat(other[name]).date() for name in ("from_date", "to_date"))
@@ -122,6 +130,7 @@ def _create(airflow: Api, first: date, last: date, full_refresh: bool) -> int:
         "from_date": f"{first}T00:00:00Z",
         "to_date": f"{last}T00:00:00Z",
         "max_active_runs": 1,
+        "run_backwards": backwards,
         "reprocess_behavior": "completed",
         "dag_run_conf": {"full_refresh": full_refresh},
     }

@@ -1,8 +1,9 @@
 """Which files of which days a run of ingest takes in. Plain values, no Spark."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -79,9 +80,15 @@ def sealed_files(lake: Path) -> set[SealedFile]:
         return {SealedFile(*row) for row in connection.sql(query, params={"pictures": PICTURES}).fetchall()}
 
 
-def ingest_lock(lake: Path) -> AbstractContextManager[None]:
-    """Two runs would take in the same days, so the second waits and then finds them sealed."""
-    return file_lock(lake / ".locks" / "ingest_reviews.lock")
+@contextmanager
+def ingest_lock(lake: Path) -> Iterator[None]:
+    """Two runs would take in the same days, so the second waits and then finds them sealed.
+
+    What a run staged that was killed is removed here, since one that finds its days sealed stages nothing.
+    """
+    with file_lock(lake / ".locks" / "ingest_reviews.lock"):
+        shutil.rmtree(lake / delta.STAGING, ignore_errors=True)
+        yield
 
 
 def arriving_files(

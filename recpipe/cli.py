@@ -214,11 +214,13 @@ def backfill(
     keep_up: Annotated[
         bool, typer.Option("--keep-up", help="Leave Airflow running when it was started for this.")
     ] = False,
+    backwards: Annotated[bool, typer.Option("--backwards", help="The last day first.")] = False,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help=FULL_REFRESH_HELP)] = False,
 ) -> None:
     """Run the nightly DAG for past days by Airflow's own backfill, and wait for it."""
     days = job.parse_day(first), job.parse_day(last)
-    sys.exit(airflow_backfill.backfill(read_settings(), *days, keep_up=keep_up, full_refresh=full_refresh))
+    options = {"keep_up": keep_up, "backwards": backwards, "full_refresh": full_refresh}
+    sys.exit(airflow_backfill.backfill(read_settings(), *days, **options))
 
 
 @app.command(name="demo")

@@ -20,6 +20,9 @@ from recpipe.errors import UserError
 from recpipe.locks import file_lock
 from recpipe.tables import ERASED_USERS, OF_USERS, RUNS, TABLES, Table
 
+STAGING = ".staging"
+"""Folder of the lake for files that a job writes for itself and reads again."""
+
 
 def create_tables(root: Path) -> list[str]:
     """Create the tables that do not exist yet, and give their names.

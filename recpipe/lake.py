@@ -134,7 +134,7 @@ class Lake:
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """An empty folder for files that a job writes for itself and reads again; one job at a time."""
-        folder = self.root / ".staging"
+        folder = self.root / delta.STAGING
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         folder.mkdir()
         try:

@@ -236,3 +236,11 @@ def test_a_file_put_there_by_hand_that_two_mappings_fit_is_refused_and_landed_it
     land([write_lines(tmp_path / "e.csv", *lines)], Choice("carts", formats), landing, MONDAY)
     [file] = arriving_files(landing, set(), MONDAY, formats).files
     assert file.format == "carts"
+
+
+def test_e07_what_a_killed_ingest_staged_is_gone_when_the_next_one_begins(tmp_path):
+    staged = tmp_path / delta.STAGING / "reviews.parquet"
+    staged.parent.mkdir()
+    staged.write_bytes(b"half")
+    with ingest_lock(tmp_path):
+        assert not staged.parent.exists()

@@ -33,7 +33,7 @@ def settings_of(model, prefix="RECPIPE_"):
 
 
 def test_make_targets_exist():
-    targets = set(re.findall(r"\bmake ([a-z]+)", code()))
+    targets = set(re.findall(r"\bmake ([a-z-]+)", code()))
     assert {"setup", "demo", "up", "down", "backfill", "test"} <= targets
     listed = subprocess.run(["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
     assert targets <= {line.split()[0] for line in listed.splitlines()}

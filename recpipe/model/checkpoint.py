@@ -20,6 +20,8 @@ from recpipe.errors import UserError
 from recpipe.model.towers import TowerConfig, TwoTower
 
 WEIGHTS, EXPLANATION, KNOWN_ITEMS = "weights.safetensors", "checkpoint.json", "known_items"
+STAGED = ".staged-"
+"""How the name of a folder begins in which a model is not whole yet."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Checkpoint:
         weights = self._weights()
         explanation = self._content(weights) | {"table_versions": dict(self.table_versions)}
         folder.parent.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=".staged-", dir=folder.parent))
+        staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder.parent))
         try:
             (staged / WEIGHTS).write_bytes(weights)
             (staged / EXPLANATION).write_text(json.dumps(explanation, indent=2, sort_keys=True) + "\n")

@@ -3,8 +3,10 @@
 MLflow shows and finds; which model is used is decided in table `model_verdicts`.
 """
 
+import fcntl
 import logging
 import math
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
 from recpipe.errors import UserError
-from recpipe.model.checkpoint import Checkpoint
+from recpipe.model.checkpoint import STAGED, Checkpoint
 from recpipe.model.training import Epoch
 
 NAME = "two_tower"
@@ -52,12 +54,28 @@ class Registry:
         for noisy in ("mlflow.store.db.utils", "alembic"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
         self.folder = folder
-        self.client = MlflowClient(f"sqlite:///{folder.absolute() / 'mlflow.db'}")
-        experiment = self.client.get_experiment_by_name(NAME)
-        location = (folder.absolute() / "artifacts").as_uri()
-        self.experiment_id = (
-            experiment.experiment_id if experiment else self.client.create_experiment(NAME, artifact_location=location)
-        )
+        database = folder.absolute() / "mlflow.db"
+        if not database.exists():
+            with self._alone():  # two first runs at once would both make MLflow's tables
+                self._create(database)
+        self.client = MlflowClient(f"sqlite:///{database}")
+        self.experiment_id = self.client.get_experiment_by_name(NAME).experiment_id
+
+    def _create(self, database: Path) -> None:
+        """Make the database, which appears whole or not at all: MLflow never mends one that was killed half-way."""
+        if database.exists():  # another run was first
+            return
+        staged = database.with_suffix(".new")
+        staged.unlink(missing_ok=True)
+        location = (database.parent / "artifacts").as_uri()
+        MlflowClient(f"sqlite:///{staged}").create_experiment(NAME, artifact_location=location)
+        staged.rename(database)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with (self.folder / ".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def find(self, stage: str, anchor: date, inputs: str) -> Checkpoint | None:
         """The anchor's finished model of this stage that came from these inputs."""
@@ -85,15 +103,19 @@ class Registry:
 
     @contextmanager
     def attempt(self, stage: str, anchor: date, inputs: str, params: Mapping[str, object]) -> Iterator[Attempt]:
-        tags = {"stage": stage, "anchor": anchor.isoformat(), "inputs": inputs}
-        run_id = self.client.create_run(self.experiment_id, tags=tags, run_name=f"{anchor} {stage}").info.run_id
-        status = "FAILED"
-        try:
-            self.client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
-            yield Attempt(self.client, run_id, self._checkpoint(run_id))
-            status = "FINISHED"
-        finally:
-            self.client.set_terminated(run_id, status)
+        """One training at a time, so that a half-kept model is one of a training that was killed."""
+        with self._alone():
+            for left in self.folder.glob(f"artifacts/*/artifacts/{STAGED}*"):
+                shutil.rmtree(left)
+            tags = {"stage": stage, "anchor": anchor.isoformat(), "inputs": inputs}
+            run_id = self.client.create_run(self.experiment_id, tags=tags, run_name=f"{anchor} {stage}").info.run_id
+            status = "FAILED"
+            try:
+                self.client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
+                yield Attempt(self.client, run_id, self._checkpoint(run_id))
+                status = "FINISHED"
+            finally:
+                self.client.set_terminated(run_id, status)
 
     def show_champion(self, model_version: str, figures: Mapping[str, float]) -> None:
         """Register the model and give it the alias `champion`, for people who look at MLflow's pages."""

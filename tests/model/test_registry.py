@@ -1,9 +1,11 @@
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
 
 from recpipe.errors import UserError
-from recpipe.model.checkpoint import Checkpoint
+from recpipe.model.checkpoint import STAGED, Checkpoint
 from recpipe.model.registry import CANDIDATE, CHAMPION, NAME, Registry
 from recpipe.model.training import Epoch
 from tests.model.test_checkpoint import checkpoint
@@ -23,11 +25,31 @@ def registry(folder):
     return Registry(folder)
 
 
+def test_a_first_run_waits_for_another_and_mends_what_a_killed_one_left(tmp_path):
+    (tmp_path / "mlflow.new").write_bytes(b"half a database")
+    with (tmp_path / ".lock").open("a") as other, ThreadPoolExecutor() as beside:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        made = beside.submit(Registry, tmp_path)
+        with pytest.raises(TimeoutError):
+            made.result(timeout=0.5)
+        assert not (tmp_path / "mlflow.db").exists()
+        fcntl.flock(other, fcntl.LOCK_UN)
+        assert made.result().find(CANDIDATE, ANCHOR, "none") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "mlflow.db"]
+
+
 def keep(registry: Registry, stage: str, inputs: str, seed: int) -> Checkpoint:
     kept = checkpoint(seed=seed)
     with registry.attempt(stage, ANCHOR, inputs, {"epochs": 2}) as attempt:
         attempt.keep(kept, LOG)
     return kept
+
+
+def test_e07_what_a_killed_training_left_is_gone_with_the_next_one(registry, folder):
+    left = folder / "artifacts" / "0" / "artifacts" / f"{STAGED}abc"
+    left.mkdir(parents=True)
+    keep(registry, CANDIDATE, "after a kill", seed=12)
+    assert not left.exists()
 
 
 def test_a_model_is_found_by_stage_anchor_and_inputs(registry, folder):
