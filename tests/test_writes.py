@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from recpipe import attempts, commits, delta
 from recpipe import lake as lake_module
 from recpipe.errors import Superseded, UserError
+from recpipe.lake import Lake
 from recpipe.settings import Settings
 from recpipe.tables import REVIEWS, USERS
 from tests.frames import frame
@@ -69,7 +70,13 @@ def test_a_commit_waits_for_the_lock_that_delta_rs_holds(lake, tmp_path, monkeyp
 
 
 @pytest.fixture
-def conflicting(monkeypatch, lake):
+def unaudited(monkeypatch):
+    """Writes without their audit, which takes most of their time and is tested elsewhere."""
+    monkeypatch.setattr(Lake, "_audit", lambda *_: 0)
+
+
+@pytest.fixture
+def conflicting(monkeypatch, lake, unaudited):
     """Makes the next commits fail as if a writer on another host had been there; gives what is done meanwhile."""
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     writer = type(lake.spark.range(1).write)
@@ -130,6 +137,7 @@ from tests.rows import review
 root, day, times = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), int(sys.argv[3])
 with spark_session(Settings(home=root, spark=SparkSettings(shuffle_partitions=2, driver_memory="1g"))) as spark:
     lake = Lake(spark, root)
+    Lake._audit = lambda *_: 0
     for turn in range(times):
         rows = [review(f"U{n}", f"turn {turn}", arrived_on=day) for n in range(turn % 2 * 50 + 50)]
         lake.overwrite_partition(REVIEWS, frame(spark, REVIEWS, *rows), day)
@@ -143,7 +151,7 @@ def writer(lake, day, times):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def test_e04_two_processes_overwrite_two_days_of_one_table_at_once(lake):
+def test_e04_two_processes_overwrite_two_days_of_one_table_at_once(lake, unaudited):
     delta.overwrite_partition(lake.root, REVIEWS, [on(WEDNESDAY)], WEDNESDAY)
     [kept] = delta.snapshot_files(lake.root, REVIEWS)
     before, bytes_before = version(lake), Path(kept).read_bytes()
@@ -176,7 +184,7 @@ def test_e07_a_write_that_is_killed_leaves_the_old_rows_or_the_new_ones(lake):
     assert len(delta.snapshot_files(lake.root, REVIEWS)) == 1
 
 
-def test_readers_see_whole_states_while_spark_overwrites_a_day(lake):
+def test_readers_see_whole_states_while_spark_overwrites_a_day(lake, unaudited):
     few, many = (reviews(lake, *(on(MONDAY, f"U{n}") for n in range(count))).persist() for count in (50, 100))
     lake.overwrite_partition(REVIEWS, few, MONDAY)
     done, seen = Event(), []
