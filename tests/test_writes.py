@@ -198,9 +198,11 @@ def test_readers_see_whole_states_while_spark_overwrites_a_day(lake, unaudited):
 
     with ThreadPoolExecutor(1) as beside:
         reading = beside.submit(read)
-        for turn in range(20):
-            lake.overwrite_partition(REVIEWS, few if turn % 2 else many, MONDAY)
-        done.set()
+        try:
+            for turn in range(20):
+                lake.overwrite_partition(REVIEWS, few if turn % 2 else many, MONDAY)
+        finally:
+            done.set()
         reading.result()
     assert len(seen) > 20
     assert set(seen) == {(50,), (100,)}
