@@ -1,6 +1,7 @@
 """Reading and writing the lake without a JVM: delta-rs commits, DuckDB reads. The Spark side is `lake.py`."""
 
 import errno
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
@@ -171,7 +172,8 @@ def _write(root: Path, table: Table, rows: Rows, predicate: str | None, mode: st
     with table_lock(root, table):
         commits.require_newest(table)
         target = open_table(root, table)
-        told = {name: str(value) for name, value in commits.metadata(table).items()}
+        # Where Spark has it, too. Names of our own beside it may be Spark's: it cannot read a log with a text as `job`.
+        told = {"userMetadata": json.dumps(commits.metadata(table))}
         try:
             write_deltalake(
                 target,

@@ -127,6 +127,12 @@ def test_e08_a_superseded_attempt_commits_nothing(lake, tmp_path):
     assert {name: told[name] for name in expected} == expected
 
 
+def test_spark_reads_what_an_attempt_wrote_through_delta_rs(lake, tmp_path):
+    with commits.made_by(attempts.begin(Settings(home=tmp_path), "embed", MONDAY, "a")):
+        delta.overwrite_partition(lake.root, REVIEWS, [on(MONDAY)], MONDAY)
+    assert users(lake) == [(MONDAY, "U1")]
+
+
 WRITER = """
 import sys
 from datetime import date
