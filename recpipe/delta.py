@@ -186,7 +186,8 @@ def _write(root: Path, table: Table, rows: Rows, predicate: str | None, mode: st
     with table_lock(root, table):
         commits.require_newest(table)
         target = open_table(root, table)
-        told = {name: str(value) for name, value in commits.metadata(table).items()}
+        # Where Spark has it, too. Names of our own beside it may be Spark's: it cannot read a log with a text as `job`.
+        told = {"userMetadata": json.dumps(commits.metadata(table))}
         try:
             write_deltalake(
                 target,

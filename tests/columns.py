@@ -1,6 +1,6 @@
 """The columns of every table as text, to be compared with `columns.txt`: readers elsewhere depend on them.
 
-To accept an intended change, write the file anew: `python -m tests.columns`.
+To accept an intended change, write the file anew: `.venvs/reader/bin/python -m tests.columns`.
 """
 
 from pathlib import Path

@@ -149,8 +149,8 @@ def test_an_attempt_keeps_what_it_could_read_and_what_it_wrote(settings):
 
 def test_a_commit_tells_what_made_it(settings):
     run_job("promote_model", write_verdict, ["--ds", "2024-01-01", "--run-id", "r1"])
-    told = last_commit(settings, MODEL_VERDICTS)
-    expected = {"table": "model_verdicts", "job": "promote_model", "ds": "2024-01-01", "run_id": "r1", "attempt": "1"}
+    told = json.loads(last_commit(settings, MODEL_VERDICTS)["userMetadata"])
+    expected = {"table": "model_verdicts", "job": "promote_model", "ds": "2024-01-01", "run_id": "r1", "attempt": 1}
     assert {name: told[name] for name in expected} == expected
     [(code_hash, settings_hash)] = runs(settings, "code_hash, settings_hash")
     assert (told["code_hash"], told["settings_hash"]) == (code_hash, settings_hash)

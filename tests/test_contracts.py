@@ -31,7 +31,7 @@ def lake(tmp_path):
 
 def test_columns_are_those_that_readers_know():
     changed = [line for line in difflib.ndiff(FILE.read_text().splitlines(), columns().splitlines()) if line[0] in "+-"]
-    told = f"{'; '.join(changed)}. If that is intended: python -m tests.columns, and a line in CHANGELOG.md"
+    told = f"{'; '.join(changed)}. If intended: .venvs/reader/bin/python -m tests.columns, and a line in CHANGELOG.md"
     assert not changed, told
 
 
