@@ -3,12 +3,21 @@ import sys
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from recpipe.model import batches
 from recpipe.model.anchors import Rows
 from recpipe.model.batches import RowsLostError, TrainingFiles
 from recpipe.tables import TYPE_CODES
-from tests.model.conftest import HISTORY_LENGTH, Interaction, Shop, day, planted_chains
+from tests.model.conftest import (
+    HISTORY_LENGTH,
+    Interaction,
+    Shop,
+    arrow_table,
+    day,
+    planted_chains,
+    training_rows,
+)
 
 
 def test_every_row_of_one_cut_is_read_once_in_the_order_of_its_key(shop):
@@ -48,6 +57,14 @@ def test_f01_a_row_too_few_stops_the_run(shop):
     more = TrainingFiles(files.files, files.rows + 1, files.version)
     with pytest.raises(RowsLostError, match=r"expected 51 training examples .* gave 50"):
         more.read()
+
+
+def test_f08_rows_of_many_row_groups_are_read_once_each(tmp_path):
+    table = arrow_table(training_rows(planted_chains(users=50, items=60, days=30), anchor=29, until=29))
+    parquet.write_table(table, tmp_path / "rows.parquet", row_group_size=7)
+    sequences = TrainingFiles((str(tmp_path / "rows.parquet"),), rows=50, version=0).read()
+    in_order = table.sort_by("shuffle_key")["items"].to_pylist()
+    assert sequences.items.tolist() == in_order
 
 
 def test_f06_a_field_that_petastorm_leaves_out_stops_the_run(shop, monkeypatch):

@@ -184,11 +184,10 @@ def test_b09_b10_rare_items_and_users_of_few_are_not_trained_on_and_still_judged
 def test_f08_files_have_row_groups_for_several_ranks(shop):
     assert 100_000 / TRAINING_EXAMPLES.rows_a_group >= 4 * 16
     small = replace(TRAINING_EXAMPLES, rows_a_group=5)
-    met = shop.spark.range(100).selectExpr(
-        "concat('U', cast(id as string)) as user_id", "'a' as item_id", "0 as item_index",
-        "timestamp'2024-01-01' as happened_at",
-        "4 as type", "true as is_target", "id as tie", "date'2024-01-01' as until",
-    )  # fmt: skip
+    met = shop.spark.sql(
+        "select concat('U', cast(id as string)) as user_id, 'a' as item_id, 0 as item_index, 4 as type, id as tie, "
+        "timestamp'2024-01-01' as happened_at, true as is_target, date'2024-01-01' as until from range(100)"
+    )
     shop.overwrite_partition(small, training_examples(met, MONDAY, history_length=3, seed=7), MONDAY)
     judged = cut_by_happening(met, MONDAY, SUNDAY, MONDAY, history_length=3)
     shop.overwrite_partition(EVALUATION_EXAMPLES, judged, MONDAY)
