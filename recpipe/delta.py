@@ -182,19 +182,25 @@ def append(root: Path, table: Table, rows: Rows) -> int:
     return _write(root, table, rows, predicate=None, mode="append")
 
 
+def commit_properties(table: Table) -> CommitProperties:
+    """What a commit of delta-rs tells of its maker, in the place where Spark has it.
+
+    Names of our own beside it may be Spark's: it cannot read a log with a text as `job`.
+    """
+    return CommitProperties(custom_metadata={"userMetadata": json.dumps(commits.metadata(table))})
+
+
 def _write(root: Path, table: Table, rows: Rows, predicate: str | None, mode: str = "overwrite") -> int:
     with table_lock(root, table):
         commits.require_newest(table)
         target = open_table(root, table)
-        # Where Spark has it, too. Names of our own beside it may be Spark's: it cannot read a log with a text as `job`.
-        told = {"userMetadata": json.dumps(commits.metadata(table))}
         try:
             write_deltalake(
                 target,
                 _arrow(table, rows),
                 mode=mode,
                 predicate=predicate,
-                commit_properties=CommitProperties(custom_metadata=told),
+                commit_properties=commit_properties(table),
             )
         except DeltaError as error:
             if "No space left on device" not in str(error):

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from deltalake import CommitProperties
-
 from recpipe import delta
 from recpipe.arriving import layout_in
 from recpipe.errors import UserError
@@ -152,7 +150,7 @@ def erase(root: Path, user_id: str, on: date, *, keep_files: bool = False) -> di
         is_users = f"encode(sha256(user_id), 'hex') = '{hashlib.sha256(user_id.encode()).hexdigest()}'"
         removed = {table.name: _delete(root, table, is_users) for table in reversed(OF_USERS)}
         if not keep_files:
-            shutil.rmtree(root / ".staging", ignore_errors=True)  # of a job that was killed
+            shutil.rmtree(root / delta.STAGING, ignore_errors=True)  # of a job that was killed
             for table in (TRAINING_EXAMPLES, *OF_USERS):
                 _keep_newest_version(root, table)
     return {name: rows for name, rows in reversed(removed.items()) if rows}
@@ -160,9 +158,10 @@ def erase(root: Path, user_id: str, on: date, *, keep_files: bool = False) -> di
 
 def _delete(root: Path, table: Table, condition: str | None) -> int:
     """Rows removed, in one commit; files without such rows are left alone."""
-    properties = CommitProperties(custom_metadata={"table": table.name, "job": "forget"})
     with delta.table_lock(root, table):
-        return delta.open_table(root, table).delete(condition, commit_properties=properties)["num_deleted_rows"]
+        return delta.open_table(root, table).delete(condition, commit_properties=delta.commit_properties(table))[
+            "num_deleted_rows"
+        ]
 
 
 def _keep_newest_version(root: Path, table: Table) -> None:
