@@ -29,21 +29,22 @@ from recpipe.tables import (
 )
 from tests.naming import naming
 from tests.raw_lines import landed, review_2023
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, event, recommendation, review
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, event, recommendation, review, user_feature
+from tests.rows import user as user_row
 
 GONE = "GONE'); drop table \\ü%"
 """What an id can be, in a file with others and alone in one."""
 
 
 def of(user):
-    example = {"items": [1], "days": [1], "length": 1}
-    features = {"history": [1], "history_days": [1], "review_count": 1, "rating_mean": 5.0, "last_reviewed_on": MONDAY}
+    example = {"ds": MONDAY, "cut": MONDAY, "until": MONDAY, "cut_by": "happened_at", "user_id": user}
+    example |= {"items": [1], "days": [1], "types": [4], "length": 1, "seen": [1], "targets": [2]}
     return {
         REVIEWS: [review(user, "a"), review(user, "a", arrived_on=TUESDAY)],
         EVENTS: [event(user, "a")],
-        USERS: [{"arrived_on": MONDAY, "user_id": user, "age": 25, "gender": None, "occupation": None}],
-        USER_FEATURES: [{"ds": MONDAY, "user_id": user, **features}],
-        EVALUATION_EXAMPLES: [{"ds": MONDAY, "cut": MONDAY, "user_id": user, **example, "seen": [1], "targets": [2]}],
+        USERS: [user_row(user)],
+        USER_FEATURES: [user_feature(user)],
+        EVALUATION_EXAMPLES: [example],
         USER_EMBEDDINGS: [{"ds": MONDAY, "user_id": user, "embedding": [1.0], "model_version": "m"}],
         RECOMMENDATIONS: [recommendation(user, 1, "a"), recommendation(user, 2, "b")],
         RECOMMENDATIONS_CURRENT: [recommendation(user, 1, "a")],
@@ -58,7 +59,7 @@ def lake(tmp_path):
         for table, rows in of(user).items():
             delta.append(root, table, rows)
     delta.append(root, REVIEWS, [review("ann", "a", arrived_on=WEDNESDAY)])
-    sequence = {"ds": MONDAY, "until": MONDAY, "items": [1], "days": [1], "length": 1, "shuffle_key": 7}
+    sequence = {"ds": MONDAY, "until": MONDAY, "items": [1], "days": [1], "types": [4], "length": 1, "shuffle_key": 7}
     delta.append(root, TRAINING_EXAMPLES, [sequence])
     return root
 
