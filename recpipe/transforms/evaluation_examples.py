@@ -28,9 +28,11 @@ def cut_by_arrival(before: DataFrame, known: DataFrame, ds: date, cut: date, his
 
 
 def _examples(before: DataFrame, after: DataFrame, history_length: int) -> DataFrame:
-    """A row for each user with an item among ``after`` that the user did not have before, one unknown then included."""
-    had = before.filter("is_target").select("user_id", "item_id")
-    got = after.filter("is_target").join(had, ["user_id", "item_id"], "left_anti")
+    """A row for each user who got an item after the cut, one unknown at the cut included.
+
+    A meeting is the first of its kind, so an item that the user had before is not met after the cut.
+    """
+    got = after.filter("is_target")
     # As structs: collect_list leaves out nulls, and an item without a number must not go unseen.
     targets = got.groupBy("user_id").agg(F.sort_array(F.collect_list(F.struct("item_index"))).alias("targets"))
     histories = before.groupBy("user_id").agg(
