@@ -87,7 +87,7 @@ slow-nights:
 	@.venvs/reader/bin/python -m pytest tests/slow/test_orders.py tests/slow/test_kills.py
 
 slow-beside:
-	@.venvs/reader/bin/python -m pytest tests/slow/test_backfill.py tests/slow/test_real_files.py
+	@.venvs/reader/bin/python -m pytest tests/slow/test_backfill.py tests/slow/test_real_nights.py tests/slow/test_real_files.py
 
 check-backfill: setup ## Four days by a real Airflow forward and backwards; exits 0 only when every table is equal
 	@.venvs/reader/bin/python -m tests.slow.check_backfill
