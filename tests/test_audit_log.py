@@ -65,7 +65,7 @@ def test_a_warning_is_said_in_the_result_and_kept_in_the_runs_folder(home, capsy
         assert f'<a href="{name}.html">' in index
         assert (folder / f"{name}.html").read_text().startswith("page of ingest_reviews")
         assert json.loads((folder / f"{name}.json").read_text()) == {"met": 11}
-    assert "old &lt;b&gt;<br>empty" in index
+    assert "old &lt;b&gt;; empty" in index
 
 
 def test_g09_two_runs_with_one_name_write_two_folders(home):

@@ -144,7 +144,7 @@ from tests.frames import frame
 from tests.rows import review
 
 root, day, times = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), int(sys.argv[3])
-with spark_session(Settings(home=root, spark=SparkSettings(shuffle_partitions=2, driver_memory="1g"))) as spark:
+with spark_session(Settings(home=root.parent, spark=SparkSettings(shuffle_partitions=2, driver_memory="1g"))) as spark:
     lake = Lake(spark, root)
     Lake._audit = lambda *_: 0
     for turn in range(times):
