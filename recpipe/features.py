@@ -54,12 +54,20 @@ def why_not_carried(lake: Lake, ds: date, settings: Settings) -> str | None:
     """
     if settings.full_refresh:
         return "full_refresh is set"
+    if (held := _interactions_held(lake)) < settings.carry_from:
+        return f"{held:,} interactions are quickly read"
     for table in (USER_FEATURES, ITEM_FEATURES):
         if ds - A_DAY not in delta.days(lake.root, table):
             return f"{table.name} has no {ds - A_DAY}"
         if not lake.is_as_now(table, ds - A_DAY):
             return f"{table.name} of {ds - A_DAY} is of other code, settings or erased users"
     return None
+
+
+def _interactions_held(lake: Lake) -> int:
+    counted = "select (select count(*) from reviews) + (select count(*) from events)"
+    with delta.connect(lake.root, [REVIEWS, EVENTS]) as tables:
+        return tables.execute(counted).fetchone()[0]
 
 
 def write_all(lake: Lake, ds: date, settings: Settings, *, with_users: bool = True) -> dict[str, Written]:

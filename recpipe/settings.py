@@ -153,6 +153,9 @@ class Settings(BaseSettings):
     """Items that must have a word before it is numbered."""
     full_refresh: bool = False
     """Whether `build_features` computes every row anew instead of carrying yesterday's on. The rows are the same."""
+    carry_from: Annotated[int, Field(ge=0)] = 500_000
+    """Reviews and events from which on features are carried on from the day before; with fewer, computing them from all
+    that was known is quicker. Rows are equal."""
     anchor_every_days: Annotated[int, Field(ge=1, le=365)] = 7
     """Days from one training (anchor day) to the next."""
     target_events: Annotated[tuple[Literal[INTERACTION_TYPES], ...], Field(min_length=1)] = ("purchase", "review")
@@ -170,8 +173,6 @@ class Settings(BaseSettings):
     """Share of a day's lines that may be rejected before the run stops."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 7
     """Seed of every random choice: ties in time, shuffles, weights."""
-    full_refresh: bool = False
-    """Whether features are computed from all that was known, and not from those of the day before; rows are equal."""
     schedule_from: date = date(1995, 1, 1)
     """First day that the nightly DAG may be run for."""
     schedule_until: date | None = None
@@ -215,7 +216,10 @@ class Settings(BaseSettings):
     def result_hash(self) -> str:
         """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out."""
         deciding = self.model_dump_json(
-            exclude={"home", "audit", "spark", "airflow", "images", "full_refresh", "schedule_from", "schedule_until"}
+            exclude={
+                *("home", "audit", "spark", "airflow", "images"),
+                *("full_refresh", "carry_from", "schedule_from", "schedule_until"),
+            }
         )
         return hashlib.sha256(f"{deciding} {self.images.deciding()}".encode()).hexdigest()[:12]
 

@@ -15,6 +15,7 @@ from tests.pictures import png
 from tests.raw_lines import landed
 
 SMALL = (
+    ("RECPIPE_CARRY_FROM", "0"),  # so that a night carries features on, as a large shop's does
     ("RECPIPE_MODEL__EPOCHS", "25"),
     ("RECPIPE_MODEL__BATCH_SIZE", "32"),
     ("RECPIPE_MODEL__EMBEDDING_SIZE", "32"),

@@ -41,7 +41,7 @@ def seen(user, item, day, arrived_on=None):
 
 @pytest.fixture
 def settings(lake):
-    return Settings(home=lake.root.parent, history_length=3, validation_share=0.2)
+    return Settings(home=lake.root.parent, carry_from=0, history_length=3, validation_share=0.2)
 
 
 @pytest.fixture
@@ -84,6 +84,8 @@ def test_yesterday_is_carried_on_only_if_the_same_code_settings_and_erased_users
     assert why_not_carried(lake, WEDNESDAY, settings) == "user_features has no 2024-01-02"
     full = settings.model_copy(update={"full_refresh": True})
     assert why_not_carried(lake, TUESDAY, full) == "full_refresh is set"
+    few = settings.model_copy(update={"carry_from": 1})
+    assert why_not_carried(lake, TUESDAY, few) == "0 interactions are quickly read"
     before = lake.spark.conf.get(METADATA)
     for name in ("code_hash", "settings_hash", "erased_hash"):
         lake.spark.conf.set(METADATA, json.dumps(json.loads(before) | {name: "another"}))

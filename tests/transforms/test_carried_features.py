@@ -94,7 +94,7 @@ class History:
 
 @pytest.fixture
 def settings(lake):
-    return Settings(home=lake.root.parent, history_length=4, vocabulary_size=12, text_length=5)
+    return Settings(home=lake.root.parent, carry_from=0, history_length=4, vocabulary_size=12, text_length=5)
 
 
 def rows(lake, table, day=None):
