@@ -71,8 +71,9 @@ def run_job_process(job: str, ds: date, run_id: str, *, full_refresh: bool = Fal
     The job leads a process group of its own, which is gone when this returns or is interrupted: a job that is killed
     leaves no java and no worker behind.
     """
+    command = job_command(job, ds, run_id)
     variables = job_variables(JOBS[job]) | ({"RECPIPE_FULL_REFRESH": "true"} if full_refresh else {})
-    process = subprocess.Popen(job_command(job, ds, run_id), env=variables, start_new_session=True)
+    process = subprocess.Popen(command, env=variables, start_new_session=True)
     try:
         with _passing_on(signal.SIGTERM, process):
             return process.wait()

@@ -27,8 +27,8 @@ from recpipe.tables import (
 from tests.rows import event, item, picture, review, user
 
 FIRST = date(2024, 2, 27)  # a leap day lies ahead
-NIGHTS = [FIRST + timedelta(days=days) for days in range(5)]
-QUIET, ANCHORS = NIGHTS[2], (NIGHTS[0], NIGHTS[3])
+NIGHTS = [FIRST + timedelta(days=days) for days in range(4)]
+QUIET, ANCHORS = NIGHTS[1], (NIGHTS[0], NIGHTS[2])
 AGES = (0, 0, 0, 1, 1, 2, 5, 6, 7, 8, 28, 29, 30, 31, 363, 364, 365, 366, 400)
 WORDS = ("red", "blue", "small", "large", "mug", "lamp", "chair")
 CATEGORIES = ("Toys", "Books", "Garden")
