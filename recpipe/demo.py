@@ -97,7 +97,7 @@ def _a_user(settings: Settings) -> str:
 
 def _print_figures(settings: Settings, console: Console) -> None:
     model = next(model for model in reader.model_figures(settings.lake) if model["metrics"])
-    figures = Grid("model", "Recall@10", "NDCG@10", title=f"Judged on {model['users']} users after the cut in time")
+    figures = Grid("model", "Recall@10", "NDCG@10", title=f"Judged on {model['users']} users, by what they got since")
     for name, metrics in sorted(model["metrics"].items(), key=lambda found: -found[1]["ndcg_at_10"]):
         figures.add_row(name, f"{metrics['recall_at_10']:.4f}", f"{metrics['ndcg_at_10']:.4f}")
     console.print(figures)
