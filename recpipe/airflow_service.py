@@ -3,7 +3,6 @@
 Airflow's own `standalone` needs half as much memory again, and ending it leaves children behind.
 """
 
-import fcntl
 import json
 import secrets
 import signal
@@ -27,6 +26,7 @@ from recpipe.airflow_setup import (
     write_password,
 )
 from recpipe.errors import UserError
+from recpipe.locks import file_lock
 from recpipe.processes import Process
 from recpipe.settings import Settings
 
@@ -135,8 +135,7 @@ def _state_file(settings: Settings) -> Path:
 def _lock(settings: Settings) -> Iterator[None]:
     """One start or stop at a time."""
     settings.airflow_home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (settings.airflow_home / "service.lock").open("w") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
+    with file_lock(settings.airflow_home / "service.lock"):
         yield
 
 

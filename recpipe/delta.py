@@ -229,7 +229,9 @@ def connect(root: Path, tables: Iterable[Table] = TABLES, between: Days | None =
     No view has rows of erased users. Days that a query names prune files, since partition columns come from the paths.
     ``between`` leaves all other days out of the views, which is quicker where a table has a thousand.
     """
-    return _connect(root, tables, snapshot_files(root, ERASED_USERS), between)
+    tables = tuple(tables)
+    erased = snapshot_files(root, ERASED_USERS) if set(tables) & set(OF_USERS) else []
+    return _connect(root, tables, erased, between)
 
 
 def connect_with_erased(root: Path, tables: Iterable[Table]) -> duckdb.DuckDBPyConnection:

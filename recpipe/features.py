@@ -73,7 +73,7 @@ def _interactions_held(lake: Lake) -> int:
 def write_all(lake: Lake, ds: date, settings: Settings, *, with_users: bool = True) -> dict[str, Written]:
     """Write the features of ``ds`` from all that was known."""
     index = lake.known(ITEM_INDEX, ds)
-    with persisted(_interactions(lake, ds)) as happened:
+    with persisted(known_interactions(lake, ds)) as happened:
         written = {}
         if with_users:
             users = _user_features(lake, happened, index, ds, settings)
@@ -93,13 +93,13 @@ def write_carried(lake: Lake, ds: date, settings: Settings) -> dict[str, Written
     users_then, items_then = lake.of_day(USER_FEATURES, before), lake.of_day(ITEM_FEATURES, before)
     with persisted(_touched(lake, users_then, index, ds)) as touched:
         touched.count()  # so that Spark knows how small it is
-        with persisted(_interactions(lake, ds, touched)) as now:
+        with persisted(known_interactions(lake, ds, touched)) as now:
             rebuilt = _user_features(lake, now, index, ds, settings)
             written = _write_users(lake, carried(users_then, rebuilt, touched, ds), ds)
-            then = _interactions(lake, before, touched)
+            then = known_interactions(lake, before, touched)
             signed = now.withColumn("sign", F.lit(1)).unionByName(then.withColumn("sign", F.lit(-1)))
             changes = counts(signed, ds, settings.target_events)
-            left = left_windows(_interactions(lake, before, days=leaving_days(ds)), ds, settings.target_events)
+            left = left_windows(known_interactions(lake, before, days=leaving_days(ds)), ds, settings.target_events)
             with persisted(carried_counts(items_then, changes, left)) as counted:
                 content = _content(lake, ds, settings, items_then)
                 items = item_features(index, counted, content, lake.known(IMAGES, ds), ds)
@@ -132,7 +132,9 @@ def persisted(frame: DataFrame) -> Iterator[DataFrame]:
         frame.unpersist()
 
 
-def _interactions(lake: Lake, ds: date, users: DataFrame | None = None, days: list[date] | None = None) -> DataFrame:
+def known_interactions(
+    lake: Lake, ds: date, users: DataFrame | None = None, days: list[date] | None = None
+) -> DataFrame:
     """What was known on ``ds``; of ``users`` alone, or of what happened on ``days`` alone."""
     known = []
     for table in (REVIEWS, EVENTS):

@@ -31,6 +31,9 @@ class JobResult:
 
 Main = Callable[[date, Settings], JobResult]
 
+ONE_LINE = (UserError, OSError, Superseded)
+"""What is told without a traceback. An OSError here is a full disk or a missing right: its text names the file."""
+
 
 def parse_day(text: str) -> date:
     """A UTC day that is over, from text such as 2024-01-31.
@@ -73,13 +76,9 @@ def run_job(job: str, main: Main, argv: list[str] | None = None) -> None:
         delta.require_lake(settings.lake)
         with job_under_way(settings.lake):
             _run(job, main, ds, run_id, settings)
-    except (UserError, OSError) as error:
-        # An OSError here is a full disk or a missing right: its text names the file, a traceback adds nothing.
+    except ONE_LINE as error:
         print(f"recpipe {job}: {error}", file=sys.stderr, flush=True)
-        sys.exit(2)
-    except Superseded as error:
-        print(f"recpipe {job}: {error}", file=sys.stderr, flush=True)
-        sys.exit(3)
+        sys.exit(3 if isinstance(error, Superseded) else 2)
 
 
 def _run(job: str, main: Main, ds: date, run_id: str, settings: Settings) -> None:
@@ -89,8 +88,7 @@ def _run(job: str, main: Main, ds: date, run_id: str, settings: Settings) -> Non
             with commits.made_by(attempt):
                 result = main(ds, settings)
         except BaseException as error:
-            one_line = isinstance(error, UserError | OSError | Superseded)
-            told = str(error) if one_line else traceback.format_exc(limit=-3)
+            told = str(error) if isinstance(error, ONE_LINE) else traceback.format_exc(limit=-3)
             with suppress(Exception):  # the job's own error counts, as below
                 _keep_audits(settings, attempt, audits)
             with suppress(Exception):  # a disk that is full for the job is full for its row

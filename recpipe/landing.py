@@ -4,7 +4,6 @@
 see `images.py`. Names that start with `_` or `.` are no data.
 """
 
-import fcntl
 import filecmp
 import re
 import shutil
@@ -18,6 +17,7 @@ from typing import NamedTuple
 
 from recpipe.choice import Choice, Dump, require_file
 from recpipe.errors import UserError
+from recpipe.locks import file_lock
 from recpipe.sources.files import hashed, records_of
 from recpipe.sources.formats import Layout
 from recpipe.sources.replay import Origin, cut, cut_name, landed_name, origin_file, write_origin
@@ -130,9 +130,7 @@ def require_open(day: date, sealed_days: Collection[date]) -> None:
 def aside(landing: Path) -> Iterator[Path]:
     """An empty folder on the landing's own disk, so that a rename suffices to put files up; one landing at a time."""
     try:
-        landing.mkdir(parents=True, exist_ok=True)
-        with (landing / ".lock").open("a") as lock:
-            fcntl.lockf(lock, fcntl.LOCK_EX)
+        with file_lock(landing / ".lock"):
             folder = landing / ".landing"
             shutil.rmtree(folder, ignore_errors=True)  # of a landing that was killed
             folder.mkdir()

@@ -1,7 +1,6 @@
 """What ran for each day, what is missing, running, failed or stale, and the command that mends it. No JVM."""
 
 import json
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -11,9 +10,10 @@ from recpipe import delta
 from recpipe.environments import JOBS
 from recpipe.errors import UserError
 from recpipe.intake import FATES
+from recpipe.model.anchors import Decision, champion_of, promotions
 from recpipe.reader import rows_of
 from recpipe.settings import Settings, code_hash
-from recpipe.tables import ARRIVALS, ITEM_EMBEDDINGS, MODEL_VERDICTS, RUNS
+from recpipe.tables import ARRIVALS, ITEM_EMBEDDINGS, RUNS
 
 SHOWN_DAYS = 30
 """Days that are shown when none are named."""
@@ -97,8 +97,8 @@ def status(
     first = first or max(min(known | {last}), last - timedelta(days=SHOWN_DAYS - 1))
     if first > last:
         raise UserError(f"expected --from before --to, found {first} after {last}")
-    counts, jobs, models = _counts(settings, first, last), _newest_attempts(settings, first, last), _Models(settings)
-    carried = models.carried(first, last)
+    counts, jobs = _counts(settings, first, last), _newest_attempts(settings, first, last)
+    carried, promoted = _carried(settings, first, last), promotions(root)
     current = code_hash(), settings.result_hash()
     nothing = dict.fromkeys(("lines_read", *FATES), 0)
     return [
@@ -107,7 +107,7 @@ def status(
             sealed=day in sealed,
             jobs=jobs.get(day, {}),
             stopped=stopped.get(day),
-            stale=_stale(jobs.get(day, {}), current, carried.get(day), models.champion(day)),
+            stale=_stale(jobs.get(day, {}), current, carried.get(day), champion_of(promoted, day)),
             is_before=bool(sealed) and day < min(sealed),
             **counts.get(day, nothing),
         )
@@ -140,30 +140,14 @@ def _newest_attempts(settings: Settings, first: date, last: date) -> dict[date, 
     return found
 
 
-class _Models:
-    """Which model a day's vectors carry, and which one they should, see `model.anchors.champion`."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._root = settings.lake
-        promoted = rows_of(
-            delta.connect(settings.lake, [MODEL_VERDICTS]),
-            """select effective_from, model_version from model_verdicts where verdict = 'promoted'
-               order by effective_from, sequence""",
-        )
-        self._days = [row["effective_from"] for row in promoted]
-        self._versions = [row["model_version"] for row in promoted]
-
-    def champion(self, day: date) -> str | None:
-        place = bisect_right(self._days, day)
-        return self._versions[place - 1] if place else None
-
-    def carried(self, first: date, last: date) -> dict[date, str]:
-        rows = delta.connect(self._root, [ITEM_EMBEDDINGS], (first, last))
-        return dict(rows.sql("select ds, min(model_version) from item_embeddings group by ds").fetchall())
+def _carried(settings: Settings, first: date, last: date) -> dict[date, str]:
+    """The model whose vectors each day has."""
+    rows = delta.connect(settings.lake, [ITEM_EMBEDDINGS], (first, last))
+    return dict(rows.sql("select ds, min(model_version) from item_embeddings group by ds").fetchall())
 
 
 def _stale(
-    jobs: Mapping[str, JobStatus], current: tuple[str, str], carried: str | None, champion: str | None
+    jobs: Mapping[str, JobStatus], current: tuple[str, str], carried: str | None, champion: Decision | None
 ) -> list[str]:
     """Why another run would give other rows than those that are there; nothing for a night that has gaps."""
     if any(job not in jobs or jobs[job].status != "success" for job in JOBS):
@@ -175,8 +159,8 @@ def _stale(
     ):
         if others := [job for job in DONE_ANEW if getattr(jobs[job], found) != expected]:
             reasons.append(f"{what} changed since {others[0]}")
-    if carried != champion:
-        reasons.append(f"scored by {carried or 'no model'}, the champion is {champion or 'none'}")
+    if carried != (expected := champion and champion.model_version):
+        reasons.append(f"scored by {carried or 'no model'}, the champion is {expected or 'none'}")
     return reasons
 
 

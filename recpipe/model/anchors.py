@@ -3,8 +3,11 @@
 Metadata of the lake and small queries only.
 """
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +34,7 @@ FROM_USERS = "from evaluation_examples where ds = ? and cut = ? and until = ? an
 class Decision:
     anchor: date
     model_version: str
+    effective_from: date
 
 
 class Rows(NamedTuple):
@@ -111,15 +115,24 @@ def skip_reason(settings: Settings, anchor: date) -> str | None:
     return None
 
 
-def champion(root: Path, ds: date) -> Decision | None:
-    """The promoted model that day ``ds`` uses: the newest decision by (effective_from, sequence) up to ``ds``."""
+def promotions(root: Path) -> list[Decision]:
+    """The decisions to use a model, in the order in which they count: by (effective_from, sequence)."""
     with delta.connect(root, [MODEL_VERDICTS]) as lake:
         found = lake.execute(
-            "select ds, model_version from model_verdicts where verdict = 'promoted' and effective_from <= ? "
-            "order by effective_from desc, sequence desc limit 1",
-            [ds],
-        ).fetchone()
-    return Decision(*found) if found else None
+            "select ds, model_version, effective_from from model_verdicts where verdict = 'promoted' "
+            "order by effective_from, sequence"
+        ).fetchall()
+    return [Decision(*row) for row in found]
+
+
+def champion_of(promotions: Sequence[Decision], ds: date) -> Decision | None:
+    """The promoted model that day ``ds`` uses: the last of ``promotions`` that counts by then."""
+    place = bisect_right(promotions, ds, key=attrgetter("effective_from"))
+    return promotions[place - 1] if place else None
+
+
+def champion(root: Path, ds: date) -> Decision | None:
+    return champion_of(promotions(root), ds)
 
 
 def item_numbering(root: Path, anchor: date) -> str:

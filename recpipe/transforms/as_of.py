@@ -12,8 +12,8 @@ def as_of(frame: DataFrame, table: Table, ds: date) -> DataFrame:
     """The rows that had arrived by the end of ``ds``; of rows with one key, that of the newest arrival."""
     arrival = table.day_column
     arrived = frame.filter(F.col(arrival) <= F.lit(ds))
-    key = [name for name in table.key if name != arrival]
     if arrival not in table.key:  # then a key arrives once
         return arrived
+    key = [name for name in table.key if name != arrival]
     newest_first = Window.partitionBy(*key).orderBy(F.desc(arrival))
     return arrived.withColumn("_age", F.row_number().over(newest_first)).filter("_age = 1").drop("_age")

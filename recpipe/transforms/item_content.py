@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from recpipe.transforms.item_tokens import tokens
+from recpipe.transforms.item_tokens import METADATA, tokens
 
 Numbers = Mapping[str, Mapping[str, int]]
 """Number of each token, by field of the vocabulary."""
@@ -16,7 +16,6 @@ Numbers = Mapping[str, Mapping[str, int]]
 PRICE_BOUNDS = tuple(step * 10**zeros for zeros in range(9) for step in (1, 2, 5))
 """1, 2, 5, 10, 20, 50, … 500,000,000: what bounds the bands of prices, whatever the shop's prices are."""
 
-_METADATA = ("item_id", "title", "categories", "description", "brand", "price")
 _CONTENT = pa.schema(
     [
         ("item_id", pa.string()),
@@ -49,7 +48,7 @@ def item_content(items: DataFrame, numbers: Numbers, text_length: int) -> DataFr
         "item_id string, title string, tokens array<int>, categories array<int>, brand int, price double, "
         "price_band int"
     )
-    return items.select(*_METADATA).mapInArrow(read, schema)
+    return items.select("item_id", *METADATA, "price").mapInArrow(read, schema)
 
 
 def content_of(item: Mapping[str, Any], numbers: Numbers, text_length: int) -> dict[str, Any]:

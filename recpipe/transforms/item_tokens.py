@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+METADATA = ("title", "categories", "description", "brand")
+"""Columns of items that have tokens."""
 LONGEST_WORD = 40
 """Characters of a word; a longer one is an address or a code that tells nothing."""
 LONGEST_NAME = 200

@@ -8,10 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from recpipe.transforms.item_tokens import tokens
-
-METADATA = ("title", "categories", "description", "brand")
-"""Columns of items that have tokens."""
+from recpipe.transforms.item_tokens import METADATA, tokens
 
 _COUNTS = pa.schema([("field", pa.string()), ("token", pa.string()), ("items", pa.int64())])
 

@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime
 import pytest
 from pyarrow import parquet
 
-from jobs.build_features import build_examples, build_features, main
+from jobs.build_features import build_features, main
 from recpipe import delta
 from recpipe.errors import UserError
+from recpipe.examples import build_examples
 from recpipe.features import why_not_carried, write_anchor
 from recpipe.settings import Settings
 from recpipe.tables import (

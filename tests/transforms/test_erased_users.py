@@ -4,11 +4,12 @@ from datetime import date
 
 import pytest
 
-from jobs.build_features import build_examples, build_features
+from jobs.build_features import build_features
 from jobs.ingest_reviews import take_in
 from jobs.recommend_top_k import write_lists
 from recpipe import delta, forget
 from recpipe.arriving import arriving_files, sealed_files
+from recpipe.examples import build_examples
 from recpipe.rejects import RejectLimit
 from recpipe.settings import Settings
 from recpipe.sources.pictures import Limits
