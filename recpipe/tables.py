@@ -533,7 +533,7 @@ RECOMMENDATIONS_CURRENT = Table(
 
 RUNS = Table(
     name="runs",
-    comment="An attempt at a job for a day, from its start on; one that was killed stays `running`.",
+    comment="An attempt at a job for a day, from its start on; a killed one stays `running` until the next begins.",
     columns=(
         _DS,
         Column("job", "string", "Name of the job."),

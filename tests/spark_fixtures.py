@@ -17,6 +17,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     settings = Settings(home=home, spark=SparkSettings(shuffle_partitions=2, driver_memory="1g"))
     delta.create_tables(settings.lake)
     with spark_session(settings) as session:
+        # Of a few rows, compiling each plan anew costs a third of all the JVM's time. The end-to-end tests compile.
+        session.conf.set("spark.sql.codegen.wholeStage", "false")
+        session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
         yield session
 
 

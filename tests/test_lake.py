@@ -98,7 +98,7 @@ def test_a_warning_is_kept_and_stops_no_write_unless_the_settings_say_so(lake):
 def kept(lake):
     """Numbers of the frames that Spark keeps, but for those in which Delta keeps a table's state."""
     frames = lake.spark.sparkContext._jsc.getPersistentRDDs()
-    return {number for number in frames if not frames[number].name().startswith("Delta Table State")}
+    return {number for number in frames if not str(frames[number].name()).startswith("Delta Table State")}
 
 
 def test_a_staged_frame_is_computed_once_and_let_go(lake):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from recpipe.sample import Sample, write_sample
+from tests.end_to_end.kills import DRIVER, Point, kill_at
 from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, ERASED, FIRST, Shop
 from tests.pictures import png
 from tests.raw_lines import landed
@@ -40,18 +41,23 @@ ELSEWHERE = (
 )
 
 
+Results = dict[date, dict[str, dict[str, Any]]]
+"""Result lines by night and job."""
+
+
 @dataclass(frozen=True)
 class Nights:
     """A forward shop with the nights of a busy and of an empty day, and one that ran the last night first.
 
     The latter had all of the landing and, besides, files of days to come; it stands in another zone, with other
-    threads and parts of a shuffle; and the night before the last it ran twice at once, in the end.
+    threads and parts of a shuffle; and the night before the last was killed there, and run again.
     """
 
     forward: Shop
     late: Shop
-    results: dict[date, dict[str, dict[str, Any]]]
-    late_results: dict[str, dict[str, Any]]
+    results: Results
+    late_results: Results
+    last_files: dict[str, bytes]  # of the last night, from before the killed one
 
 
 @pytest.fixture(scope="session")
@@ -71,13 +77,14 @@ def nights(tmp_path_factory) -> Nights:
     with ThreadPoolExecutor(max_workers=1) as beside:
         running = beside.submit(last_night_first, late)
         results = {day: forward.night(day) for day in (BUSY_DAY, EMPTY_DAY)}
-    return Nights(forward, late, results, running.result())
+    return Nights(forward, late, results, *running.result())
 
 
-def last_night_first(shop: Shop) -> dict[str, dict[str, Any]]:
-    results = shop.night(EMPTY_DAY)
-    shop.nights_at_once([BUSY_DAY, BUSY_DAY])
-    return results
+def last_night_first(shop: Shop) -> tuple[Results, dict[str, bytes]]:
+    last = shop.night(EMPTY_DAY)
+    files = shop.files(EMPTY_DAY)
+    assert kill_at(shop, Point("build_features", DRIVER, commit=1), BUSY_DAY)
+    return {EMPTY_DAY: last, BUSY_DAY: shop.night(BUSY_DAY)}, files
 
 
 def add_other_kinds(landing: Path) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from recpipe.environments import JOBS
 from recpipe.processes import members
 from recpipe.tables import OF_KINDS, STRANGER, TABLES
-from tests.end_to_end.kills import DRIVER, Point, kill_at, leftovers
+from tests.end_to_end.kills import leftovers
 from tests.end_to_end.shop import ANCHORS, BUSY_DAY, EMPTY_DAY, ERASED, FIRST, PRIVATE
 from tests.naming import naming
 
@@ -14,7 +14,7 @@ K = 10
 
 
 def test_every_job_of_a_night_succeeds_and_says_what_it_did(nights):
-    for results in (*nights.results.values(), nights.late_results):
+    for results in (*nights.results.values(), *nights.late_results.values()):
         assert list(results) == list(JOBS)
         assert all(result["message"] for result in results.values())
 
@@ -72,7 +72,7 @@ def test_petastorm_fed_as_many_rows_as_the_table_holds(nights):
     assert [(trained,)] == nights.forward.rows(f"select count(*) {of_first} and until > ({inner_cut})")
 
 
-def test_c02_c06_c07_nights_backwards_elsewhere_with_days_to_come_give_the_rows_of_the_forward_run(nights):
+def test_c02_c06_c07_nights_backwards_killed_elsewhere_with_days_to_come_give_the_rows_of_the_forward_run(nights):
     forward, late = nights.forward.digests(), nights.late.digests()
     assert set(forward) == set(late) == {table.name for table in TABLES} - PRIVATE
     for table in forward:
@@ -80,23 +80,22 @@ def test_c02_c06_c07_nights_backwards_elsewhere_with_days_to_come_give_the_rows_
         assert forward[table] == late[table], table
 
 
-def test_c10_e07_a_night_killed_and_run_again_gives_its_rows_and_leaves_other_days_files_alone(nights):
-    before, files = nights.forward.digests([BUSY_DAY]), nights.forward.files(EMPTY_DAY)
-    assert len(files) > 5
-    assert kill_at(nights.forward, Point("build_features", DRIVER, commit=1), BUSY_DAY)
-    results = nights.forward.night(BUSY_DAY)
-    assert nights.forward.digests([BUSY_DAY]) == before
-    assert nights.forward.files(EMPTY_DAY) == files
-    assert leftovers(nights.forward) == []
-    assert "nothing published" in results["publish"]["message"]
-    assert nights.forward.rows("select distinct ds from recommendations_current") == [(EMPTY_DAY,)]
+def test_c10_e07_a_night_killed_and_run_again_leaves_nothing_and_other_days_files_alone(nights):
+    assert len(nights.last_files) > 5
+    assert nights.late.files(EMPTY_DAY) == nights.last_files
+    assert leftovers(nights.late) == []
+    killed = "select count(*) from runs where job = 'build_features' and status = 'superseded'"
+    assert nights.late.rows(killed) == [(1,)]
+    assert "nothing published" in nights.late_results[BUSY_DAY]["publish"]["message"]
+    assert nights.late.rows("select distinct ds from recommendations_current") == [(EMPTY_DAY,)]
 
 
 def test_a_job_never_reads_what_a_job_to_its_right_wrote(nights):
-    written = {name: job for job, result in nights.late_results.items() for name in result["rows_out"]}
+    late = nights.late_results[EMPTY_DAY]
+    written = {name: job for job, result in late.items() for name in result["rows_out"]}
     order = list(JOBS)
     looked_at = 0
-    for job, result in nights.late_results.items():
+    for job, result in late.items():
         for name in result["rows_in"]:
             looked_at += 1
             assert order.index(written.get(name, job)) <= order.index(job), f"{job} reads {name}"
