@@ -2,7 +2,8 @@
 
 The environments cannot share a process (see pyproject.toml), so for each of the others a second pytest runs there and
 hands its reports over, pickle-free, by pytest's own serialisation. In another environment's Python, plain `pytest` runs
-only the tests that belong there. The end-to-end tests run beside, since they mostly wait for other processes.
+only the tests that belong there. The end-to-end tests run beside, since they mostly wait for other processes; and those
+of Spark in two halves, since one session leaves half of two cores idle.
 """
 
 import json
@@ -24,6 +25,16 @@ ELSEWHERE = {
 }
 BY_HAND = ("benchmarks", "slow")
 BESIDE = "end_to_end"
+HALF = ("test_ingest_reviews.py", "test_ingest_sample.py", "test_erased_users.py", "test_lines.py")
+"""Of the Spark tests, by the time that they take."""
+PARTS = {
+    BESIDE: ("reader", (BESIDE,)),
+    "spark": ("spark", tuple(f"--ignore=tests/transforms/{name}" for name in HALF)),
+    "spark_half": ("spark", tuple(f"transforms/{name}" for name in HALF)),
+    "train": ("train", ()),
+    "airflow": ("airflow", ()),
+}
+"""What else a whole run runs, the longest first: the environment and pytest's arguments, paths under `tests/`."""
 HERE = Path(sys.prefix).name if Path(sys.prefix).name in ELSEWHERE else "reader"
 pytest_plugins = ["tests.spark_fixtures"] if HERE == "spark" else []
 
@@ -57,8 +68,8 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     config = session.config
     if not is_the_whole_run(config) or config.option.collectonly:
         return (yield)
-    with ThreadPoolExecutor(max_workers=2) as two_at_a_time:  # the longest first, the environments after one another
-        runs = {name: two_at_a_time.submit(run_there, name, config.rootpath) for name in (BESIDE, *ELSEWHERE)}
+    with ThreadPoolExecutor(max_workers=2) as two_at_a_time:
+        runs = {part: two_at_a_time.submit(run_there, part, config.rootpath) for part in PARTS}
         try:
             result = yield
         except BaseException:
@@ -77,11 +88,12 @@ def reports_file(part: str, root: Path) -> Path:
 
 
 def run_there(part: str, root: Path) -> subprocess.CompletedProcess:
-    """Run the tests of an environment, or those beside, and wait for them."""
+    """Run a part's tests and wait for them."""
     file = reports_file(part, root)
     file.parent.mkdir(exist_ok=True)
     file.unlink(missing_ok=True)
-    environment, named = ("reader", [str(TESTS / BESIDE)]) if part == BESIDE else (part, [])
+    environment, arguments = PARTS[part]
+    named = [name if name[0] == "-" else str(TESTS / name) for name in arguments]
     command = [str(environment_python(environment)), "-m", "pytest", "-p", "no:cacheprovider", *named]
     command.append(f"--reports-to={file}")
     variables = job_variables(environment)

@@ -72,12 +72,19 @@ class Shop:
         assert "Traceback" not in complained
         return told[0]
 
-    def night(self, ds: date) -> dict[str, dict[str, Any]]:
-        """Each job's result line, by job."""
-        lines = [
-            json.loads(line) for line in self.recpipe("run", "night", "--ds", str(ds)).splitlines() if line[:1] == "{"
-        ]
-        return {line["job"]: line for line in lines}
+    def night(self, ds: date) -> None:
+        self.recpipe("run", "night", "--ds", str(ds))
+
+    def results(self, ds: date) -> dict[str, dict[str, Any]]:
+        """What each job that succeeded said and counted, by job, in the order in which they ran."""
+        told = self.rows(
+            f"""select job, message, rows_in, rows_out from runs
+                where ds = '{ds}' and status = 'success' order by ended_at"""
+        )
+        return {
+            job: {"message": message, "rows_in": json.loads(rows_in), "rows_out": json.loads(rows_out)}
+            for job, message, rows_in, rows_out in told
+        }
 
     def nights_at_once(self, days: Sequence[date]) -> None:
         """Run the nights beside each other. Of two for one day, one may end as superseded by the other."""

@@ -1,4 +1,4 @@
-"""Nights of a small sample shop by `recpipe run night`: real Spark, Delta, audits, Petastorm and PyTorch."""
+"""Nights of a small sample shop by Airflow, and by `recpipe run night`: real Spark, Delta, Petastorm and PyTorch."""
 
 import json
 from datetime import timedelta
@@ -14,9 +14,20 @@ K = 10
 
 
 def test_every_job_of_a_night_succeeds_and_says_what_it_did(nights):
-    for results in (*nights.results.values(), *nights.late_results.values()):
-        assert list(results) == list(JOBS)
-        assert all(result["message"] for result in results.values())
+    for shop in (nights.forward, nights.late):
+        for day in (BUSY_DAY, EMPTY_DAY):
+            results = shop.results(day)
+            assert list(results) == list(JOBS)
+            assert all(result["message"] for result in results.values())
+
+
+def test_airflow_ran_each_night_once_and_in_order(nights):
+    assert "2 of 2 days succeeded" in nights.forward.printed["backfill"]
+    ran = nights.forward.rows(
+        "select ds, count(*), count(distinct run_id), bool_and(run_id like 'backfill%') from runs group by 1 "
+        "order by min(started_at)"
+    )
+    assert ran == [(day, len(JOBS), 1, True) for day in (BUSY_DAY, EMPTY_DAY)]
 
 
 def test_lines_read_are_accepted_rejected_duplicates_or_erased(nights):
@@ -37,8 +48,8 @@ def test_every_day_from_the_first_arrival_is_sealed_and_an_empty_one_is_said_to_
     assert nights.forward.rows(f"select kind, lines_read from arrivals where arrived_on = '{EMPTY_DAY}'") == [
         ("none", 0)
     ]
-    assert "nothing arrived" in nights.results[EMPTY_DAY]["ingest_reviews"]["message"]
-    assert "nothing arrived" not in nights.results[BUSY_DAY]["ingest_reviews"]["message"]
+    assert "nothing arrived" in nights.forward.results(EMPTY_DAY)["ingest_reviews"]["message"]
+    assert "nothing arrived" not in nights.forward.results(BUSY_DAY)["ingest_reviews"]["message"]
 
 
 def test_every_known_user_and_a_stranger_has_a_full_list_of_unseen_items(nights):
@@ -66,7 +77,7 @@ def test_models_of_both_anchors_are_decided_and_the_newest_promoted_one_scores(n
 def test_petastorm_fed_as_many_rows_as_the_table_holds(nights):
     rows = dict(nights.forward.rows("select ds, count(*) from training_examples group by 1"))
     assert set(rows) == set(ANCHORS)
-    trained = nights.results[BUSY_DAY]["train_two_tower"]["rows_in"]["training_examples"]
+    trained = nights.forward.results(BUSY_DAY)["train_two_tower"]["rows_in"]["training_examples"]
     of_first = f"from training_examples where ds = '{ANCHORS[0]}'"  # both candidates are trained on what it knew
     inner_cut = f"select min(until) {of_first}"
     assert [(trained,)] == nights.forward.rows(f"select count(*) {of_first} and until > ({inner_cut})")
@@ -86,12 +97,12 @@ def test_c10_e07_a_night_killed_and_run_again_leaves_nothing_and_other_days_file
     assert leftovers(nights.late) == []
     killed = "select count(*) from runs where job = 'build_features' and status = 'superseded'"
     assert nights.late.rows(killed) == [(1,)]
-    assert "nothing published" in nights.late_results[BUSY_DAY]["publish"]["message"]
+    assert "nothing published" in nights.late.results(BUSY_DAY)["publish"]["message"]
     assert nights.late.rows("select distinct ds from recommendations_current") == [(EMPTY_DAY,)]
 
 
 def test_a_job_never_reads_what_a_job_to_its_right_wrote(nights):
-    late = nights.late_results[EMPTY_DAY]
+    late = nights.late.results(EMPTY_DAY)
     written = {name: job for job, result in late.items() for name in result["rows_out"]}
     order = list(JOBS)
     looked_at = 0
