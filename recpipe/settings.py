@@ -57,10 +57,31 @@ class AuditSettings(Section):
 class ModelSettings(Section):
     embedding_size: Annotated[int, Field(ge=4, le=1024)] = 64
     """Length of a user's and an item's vector, before the item bias is appended."""
+    user_tower: Literal["attention", "gru", "lstm", "mlp"] = "attention"
+    """What makes a vector of a history: causal self-attention, a recurrent network, or a mean weighted by recency."""
     blocks: Annotated[int, Field(ge=1, le=8)] = 1
-    """Attention blocks in the user tower."""
+    """Layers of the user tower."""
     heads: Annotated[int, Field(ge=1, le=16)] = 1
-    """Attention heads in a block; divides `embedding_size`."""
+    """Attention heads in a layer; divides `embedding_size`. Towers other than `attention` have one."""
+    time_gaps: bool = True
+    """Whether the user tower is told the days between a history's items."""
+    event_types: bool = False
+    """Whether the user tower is told what a user did with an item: viewed, bought, reviewed it."""
+    item_inputs: Annotated[tuple[Literal["id", "categories", "brand", "price", "text"], ...], Field(min_length=1)] = (
+        *("id", "categories", "brand", "price", "text"),
+    )
+    """What the item tower reads, as JSON. Without `id`, items are known by their content alone."""
+    text_encoder: Literal["mean", "cnn", "transformer"] = "mean"
+    """What makes a vector of an item's words. The texts of all items are read in every step of a training, which only
+    `mean` does quickly for tens of thousands."""
+    fusion: Literal["sum", "concat", "gated", "attention"] = "sum"
+    """How the item tower makes one vector of several."""
+    id_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Share of items whose id is left out of a training step, so that their content learns to stand for them."""
+    graph: bool = True
+    """Whether an item's vector takes in those of the items that stand near it in training histories."""
+    edge_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of the graph's edges that are left out of a training step."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.35
     """Share of activations dropped in training."""
     item_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
@@ -77,13 +98,40 @@ class ModelSettings(Section):
     """Decoupled weight decay of AdamW."""
     warmup_steps: Annotated[int, Field(ge=0, le=100_000)] = 100
     """Steps in which the learning rate rises from 0; at most a tenth of all steps."""
+    loss: Literal["softmax", "sampled_softmax", "bpr", "bce"] = "softmax"
+    """What training minimises: an exact softmax over all items, or a loss over `negatives` drawn for each batch, for
+    catalogues too large for the first (over 100,000 items) and for comparison."""
+    sampler: Literal["uniform", "in_batch", "mixed"] = "mixed"
+    """Where negatives are drawn from: all items alike, the batch's targets, or half and half."""
+    negatives: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
+    """Negatives drawn for each batch."""
+    logq: Literal["counts", "streaming", "none"] = "counts"
+    """How an item's share among targets is known, by which its score as a negative is corrected: counted, or estimated
+    on the way; none: not corrected."""
+    hardest: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Negatives that count for a prediction, those of the greatest scores; 0: all."""
+    half_life_days: Annotated[float | None, Field(gt=0, le=100_000)] = None
+    """Days in which the weight of an interaction halves, counted back from the newest; unset: all weigh the same."""
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    """Of the products of users and items in training; sums are always taken in float32. bfloat16 takes half the time
+    where the processor knows it."""
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     """CPU threads of PyTorch; pinned, since another number may round sums differently."""
 
     @model_validator(mode="after")
-    def _heads_divide_the_embedding(self) -> "ModelSettings":
+    def _choices_fit_together(self) -> "ModelSettings":
         if self.embedding_size % self.heads:
             raise ValueError(f"heads ({self.heads}) must divide embedding_size ({self.embedding_size})")
+        if self.heads > 1 and self.user_tower != "attention":
+            raise ValueError(f"heads ({self.heads}) must be 1 unless user_tower is attention, not {self.user_tower}")
+        if self.hardest and self.loss == "softmax":
+            raise ValueError(
+                "hardest must be 0 with loss softmax, for which all items are negatives; or choose another loss"
+            )
+        if len(set(self.item_inputs)) < len(self.item_inputs):
+            raise ValueError("item_inputs must name each input once")
+        if "text" in self.item_inputs and self.text_encoder == "transformer" and self.embedding_size % 2:
+            raise ValueError(f"embedding_size ({self.embedding_size}) must be even with text_encoder transformer")
         return self
 
 

@@ -481,7 +481,7 @@ MODEL_VERDICTS = Table(
 
 USER_EMBEDDINGS = Table(
     name="user_embeddings",
-    comment="A user's vector as of ds. Users whose items the model does not know have none.",
+    comment="A user's vector as of ds. Users none of whose items has a vector have none.",
     columns=(_DS, _USER, Column("embedding", "array<float>", "The user tower's vector."), _MODEL_VERSION),
     key=("ds", "user_id"),
     partition=("ds",),
@@ -491,7 +491,7 @@ USER_EMBEDDINGS = Table(
 
 ITEM_EMBEDDINGS = Table(
     name="item_embeddings",
-    comment="An item's vector as of ds. Items that the model was not trained on have none.",
+    comment="An item's vector as of ds. One that nobody had yet has one if its content is known, else none.",
     columns=(_DS, _ITEM, _ITEM_INDEX, Column("embedding", "array<float>", "The item tower's vector."), _MODEL_VERSION),
     key=("ds", "item_id"),
     partition=("ds",),

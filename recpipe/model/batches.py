@@ -10,11 +10,11 @@ from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from petastorm import make_batch_reader
 
 from recpipe import delta
 from recpipe.model.anchors import Rows
+from recpipe.model.examples import Sequences
 from recpipe.tables import TRAINING_EXAMPLES
 
 LISTS = ("items", "days", "types")
@@ -23,18 +23,6 @@ FIELDS = (*LISTS, "length", "shuffle_key")
 
 class RowsLostError(RuntimeError):
     """Petastorm gave other rows or fields than the table has."""
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """Sequences of item numbers, oldest first, padded on the left. All have the shape (rows, history_length + 1)."""
-
-    items: NDArray[np.int32]  # padding -1
-    days: NDArray[np.int32]  # days since 1970-01-01, padding 0
-    types: NDArray[np.int32]  # see `tables.TYPE_CODES`, padding 0
-
-    def __len__(self) -> int:
-        return len(self.items)
 
 
 @dataclass(frozen=True)

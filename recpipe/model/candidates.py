@@ -14,6 +14,7 @@ from recpipe.job import JobResult
 from recpipe.model.anchors import Plan, Rows, examples_hash, item_numbering, plan_of
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.checkpoint import Checkpoint
+from recpipe.model.content import Catalogue, read_catalogue
 from recpipe.model.examples import EvaluationUsers, positions, read_evaluation_users
 from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
 from recpipe.model.towers import TwoTower
@@ -67,10 +68,11 @@ def train_candidate(settings: Settings, registry: Registry, inputs: Inputs) -> C
     """Choose the number of epochs on what came after an inner cut, then train anew with it for as many."""
     plan = inputs.plan
     trial = TrainingFiles.of(settings.lake, plan.trial)
-    validate = validator(read_evaluation_users(settings.lake, plan.chooses))
+    catalogue = read_catalogue(settings.lake, plan.trial.ds)
+    validate = validator(read_evaluation_users(settings.lake, plan.chooses), catalogue)
     print(f"choosing the epochs for {inputs.anchor} on interactions up to {plan.trial.until}", flush=True)
     with registry.attempt(CANDIDATE, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
-        chosen = train(trial.read, settings.model, settings.seed, validate)
+        chosen = train(trial.read, catalogue, settings.model, settings.seed, validate=validate)
         print(f"training the candidate of {inputs.anchor} on interactions up to {plan.candidate.until}", flush=True)
         checkpoint, _ = _fit(settings, inputs.anchor, plan.candidate, chosen.epochs)
         attempt.keep(checkpoint, chosen.log)
@@ -88,7 +90,8 @@ def refit(settings: Settings, registry: Registry, inputs: Inputs, epochs: int) -
 
 def _fit(settings: Settings, anchor: date, rows: Rows, epochs: int) -> tuple[Checkpoint, tuple[Epoch, ...]]:
     files = TrainingFiles.of(settings.lake, rows)
-    trained = train(files.read, settings.model, settings.seed, epochs=epochs)
+    catalogue = read_catalogue(settings.lake, rows.ds)
+    trained = train(files.read, catalogue, settings.model, settings.seed, epochs=epochs)
     training = {"rows": files.rows, "interactions": trained.interactions, "epochs": epochs, "seed": settings.seed}
     checkpoint = Checkpoint(
         anchor=anchor,
@@ -102,18 +105,19 @@ def _fit(settings: Settings, anchor: date, rows: Rows, epochs: int) -> tuple[Che
     return checkpoint, trained.log
 
 
-def validator(users: EvaluationUsers) -> Validate:
-    """Gives a model's mean NDCG@10 over ``users``, ranking every item that it knows but those seen."""
+def validator(users: EvaluationUsers, catalogue: Catalogue) -> Validate:
+    """Gives a model's mean NDCG@10 over ``users``, ranking every item that it has a vector for but those seen."""
 
     def validate(model: TwoTower, known: NDArray[np.int32]) -> float:
-        seen, targets = among(users.seen, known), among(users.targets, known)
-        user_vectors, item_vectors = vectors(model, users.items, users.days, known)
+        ranked = catalogue.rankable(known, model.config.item.inputs)
+        seen, targets = among(users.seen, ranked.numbers), among(users.targets, ranked.numbers)
+        user_vectors, item_vectors = vectors(model, known, users.histories, ranked)
         hits = ranking_hits(user_vectors, item_vectors, seen, targets, K)
         return float(np.nanmean(ndcg_at_k(hits, targets.lengths())))
 
     return validate
 
 
-def among(items: Lists, known: NDArray[np.int32]) -> Lists:
-    """Item numbers as places among the known items; -1 for an item that is unknown."""
-    return replace(items, values=positions(items.values, known, missing=-1))
+def among(items: Lists, ranked: NDArray[np.int32]) -> Lists:
+    """Item numbers as places among those to be ranked; -1 for an item that is not."""
+    return replace(items, values=positions(items.values, ranked, missing=-1))

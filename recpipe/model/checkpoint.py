@@ -84,7 +84,7 @@ class Checkpoint:
             )
         tensors = load_tensors(weights)
         known = tensors.pop(KNOWN_ITEMS).numpy()
-        model = TwoTower(TowerConfig(**explanation["config"]))
+        model = TwoTower(TowerConfig.of_json(explanation["config"]))
         model.load_state_dict(tensors)  # strict: a missing, unexpected or misshapen tensor is an error
         return cls(
             anchor=date.fromisoformat(explanation["anchor"]),

@@ -11,7 +11,8 @@ from recpipe.errors import UserError
 from recpipe.job import JobResult
 from recpipe.model.anchors import Decision, item_numbering
 from recpipe.model.checkpoint import Checkpoint
-from recpipe.model.examples import known_histories, read_user_histories
+from recpipe.model.content import read_catalogue
+from recpipe.model.examples import read_user_histories
 from recpipe.model.registry import Registry
 from recpipe.model.training import pick_device, vectors
 from recpipe.settings import Settings
@@ -19,7 +20,7 @@ from recpipe.tables import ITEM_EMBEDDINGS, ITEM_INDEX, USER_EMBEDDINGS
 
 
 def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
-    """Write the vectors of every item that the model knows, and of every user with such an item in the history.
+    """Write the vectors of every item that the model knows or that has content, and of every user who had such an item.
 
     Raises:
         UserError: the model is missing, or belongs to other item numbers.
@@ -28,17 +29,18 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
     checkpoint = Registry(settings.registry).load(decision.model_version)
     checkpoint.require_numbering(item_numbering(settings.lake, checkpoint.anchor))
     torch_model = checkpoint.model.to(pick_device())
-    histories = read_user_histories(settings.lake, ds, torch_model.config.history_length)
-    user_vectors, item_vectors = vectors(torch_model, histories.items, histories.days, checkpoint.known)
-    places, _ = known_histories(histories.items, histories.days, checkpoint.known)
-    has_known = (places < len(checkpoint.known)).any(axis=1)  # padding is on the left
-    users = _rows(ds, user_vectors[has_known], checkpoint, user_id=histories.user_ids.filter(pa.array(has_known)))
+    config = torch_model.config
+    users_of_day = read_user_histories(settings.lake, ds, config.user.history_length)
+    ranked = read_catalogue(settings.lake, ds).rankable(checkpoint.known, config.item.inputs)
+    user_vectors, item_vectors = vectors(torch_model, checkpoint.known, users_of_day.histories, ranked)
+    has_known = np.isin(users_of_day.histories.items, ranked.numbers).any(axis=1)
+    users = _rows(ds, user_vectors[has_known], checkpoint, user_id=users_of_day.user_ids.filter(pa.array(has_known)))
     items = _rows(
         ds,
         item_vectors,
         checkpoint,
-        item_id=_item_ids(settings, checkpoint),
-        item_index=pa.array(checkpoint.known, pa.int32()),
+        item_id=_item_ids(settings, checkpoint, ranked.numbers),
+        item_index=pa.array(ranked.numbers, pa.int32()),
     )
     versions = {
         ITEM_EMBEDDINGS.name: delta.overwrite_partition(settings.lake, ITEM_EMBEDDINGS, items, ds),
@@ -52,16 +54,16 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
     )
 
 
-def _item_ids(settings: Settings, checkpoint: Checkpoint) -> pa.ChunkedArray:
-    """The ids of the known items, in their order."""
+def _item_ids(settings: Settings, checkpoint: Checkpoint, numbers: NDArray[np.int32]) -> pa.ChunkedArray:
+    """The ids of the items, in their order."""
     with delta.connect(settings.lake, [ITEM_INDEX]) as lake:
         rows = lake.sql(
             "select item_id from item_index where item_index in (select unnest(?::integer[])) order by item_index",
-            params=[checkpoint.known.tolist()],
+            params=[numbers.tolist()],
         ).to_arrow_table()
-    if len(rows) != len(checkpoint.known):
+    if len(rows) != len(numbers):
         raise UserError(
-            f"expected the {len(checkpoint.known)} items of model {checkpoint.model_version} in item_index, found "
+            f"expected the {len(numbers)} items of model {checkpoint.model_version} in item_index, found "
             f"{len(rows)}; the model belongs to another lake"
         )
     return rows["item_id"]

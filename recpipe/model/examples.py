@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Self
 
 import duckdb
 import numpy as np
@@ -16,17 +17,37 @@ from recpipe.tables import EVALUATION_EXAMPLES, USER_FEATURES
 
 
 @dataclass(frozen=True)
+class Sequences:
+    """Sequences of item numbers, oldest first, padded on the left. All have one shape, (rows, length)."""
+
+    items: NDArray[np.int32]  # padding -1
+    days: NDArray[np.int32]  # days since 1970-01-01, padding 0
+    types: NDArray[np.int32]  # see `tables.TYPE_CODES`, padding 0
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, rows: slice | NDArray[np.integer]) -> Self:
+        return type(self)(self.items[rows], self.days[rows], self.types[rows])
+
+    def as_rows_of(self, numbers: NDArray[np.integer]) -> Self:
+        """Items as places in ``numbers``, which ascend, padding ``len(numbers)``; others leave no gap."""
+        places = positions(self.items, numbers, missing=len(numbers))
+        order = np.argsort(places < len(numbers), axis=1, kind="stable")  # padding to the left, the rest as it was
+        return type(self)(*(np.take_along_axis(array, order, axis=1) for array in (places, self.days, self.types)))
+
+
+@dataclass(frozen=True)
 class EvaluationUsers:
     """The users for whom a model is to rank: those with a history at the cut and items got after it."""
 
-    items: NDArray[np.int32]  # (users, history_length), item numbers, padding -1 on the left
-    days: NDArray[np.int32]  # (users, history_length), days since 1970-01-01
+    histories: Sequences  # (users, history_length)
     seen: Lists
     targets: Lists
     strangers: int  # users without a history: no model can rank for them, so none is judged on them
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.histories)
 
 
 @dataclass(frozen=True)
@@ -34,17 +55,18 @@ class UserHistories:
     """The users of a day and what they had, in the order of user_id."""
 
     user_ids: pa.ChunkedArray
-    items: NDArray[np.int32]  # (users, history_length), padding -1 on the left
-    days: NDArray[np.int32]
+    histories: Sequences  # (users, history_length)
 
 
 def read_evaluation_users(root: Path, users: Users) -> EvaluationUsers:
     with delta.connect(root, [EVALUATION_EXAMPLES]) as lake:
-        rows = _arrow(lake, f"select items, days, seen, targets {FROM_USERS} and length > 0 order by user_id", *users)
+        rows = arrow(
+            lake, f"select items, days, types, seen, targets {FROM_USERS} and length > 0 order by user_id", *users
+        )
         [strangers] = lake.execute(f"select count(*) {FROM_USERS} and length = 0", list(users)).fetchone()
     return EvaluationUsers(
-        *(_matrix(rows[name]) for name in ("items", "days")),
-        *(_lists(rows[name]) for name in ("seen", "targets")),
+        Sequences(*(_matrix(rows[name]) for name in ("items", "days", "types"))),
+        *(lists_of(rows[name]) for name in ("seen", "targets")),
         strangers,
     )
 
@@ -52,14 +74,11 @@ def read_evaluation_users(root: Path, users: Users) -> EvaluationUsers:
 def read_user_histories(root: Path, ds: date, history_length: int) -> UserHistories:
     """Every user of ``user_features`` as of ``ds``; histories cut to the last ``history_length`` items."""
     with delta.connect(root, [USER_FEATURES]) as lake:
-        rows = _arrow(
-            lake, "select user_id, history, history_days from user_features where ds = ? order by user_id", ds
-        )
-    return UserHistories(
-        rows["user_id"],
-        _padded(_lists(rows["history"]), history_length, -1),
-        _padded(_lists(rows["history_days"]), history_length, 0),
-    )
+        query = "select user_id, history, history_days, history_types from user_features where ds = ? order by user_id"
+        rows = arrow(lake, query, ds)
+    padding = {"history": -1, "history_days": 0, "history_types": 0}
+    arrays = (_padded(lists_of(rows[name]), history_length, nothing) for name, nothing in padding.items())
+    return UserHistories(rows["user_id"], Sequences(*arrays))
 
 
 def known_items(items: NDArray[np.integer]) -> NDArray[np.int32]:
@@ -69,24 +88,17 @@ def known_items(items: NDArray[np.integer]) -> NDArray[np.int32]:
 
 def positions(items: NDArray[np.integer], known: NDArray[np.integer], missing: int) -> NDArray[np.int64]:
     """The place of each item in ``known``, which ascends; ``missing`` for padding and items that are not in it."""
+    if len(known) == 0:
+        return np.full(items.shape, missing, dtype=np.int64)
     places = np.minimum(np.searchsorted(known, items), len(known) - 1)
     return np.where(known[places] == items, places, missing)
 
 
-def known_histories(
-    items: NDArray[np.integer], days: NDArray[np.integer], known: NDArray[np.integer]
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Histories as places in ``known``, padding ``len(known)``; unknown items leave no gap. Shapes as given."""
-    places = positions(items, known, missing=len(known))
-    order = np.argsort(places < len(known), axis=1, kind="stable")  # padding to the left, the order of the rest kept
-    return np.take_along_axis(places, order, axis=1), np.take_along_axis(days, order, axis=1)
-
-
-def _arrow(lake: duckdb.DuckDBPyConnection, query: str, *params: object) -> pa.Table:
+def arrow(lake: duckdb.DuckDBPyConnection, query: str, *params: object) -> pa.Table:
     return lake.sql(query, params=list(params)).to_arrow_table().combine_chunks()
 
 
-def _lists(column: pa.ChunkedArray) -> Lists:
+def lists_of(column: pa.ChunkedArray) -> Lists:
     if column.num_chunks == 0:
         return Lists.of([])
     lists = column.chunk(0)
@@ -99,7 +111,7 @@ def _matrix(column: pa.ChunkedArray) -> NDArray[np.int32]:
     Raises:
         ValueError: lengths differ.
     """
-    lists = _lists(column)
+    lists = lists_of(column)
     return lists.values.reshape(len(lists), -1) if len(lists) else np.zeros((0, 0), dtype=np.int32)
 
 

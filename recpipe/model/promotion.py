@@ -18,6 +18,7 @@ from recpipe.model.anchors import Plan, skip_reason
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.candidates import ATTEMPTS, Inputs, K, among, read_inputs, refit
 from recpipe.model.checkpoint import Checkpoint
+from recpipe.model.content import read_catalogue
 from recpipe.model.examples import positions, read_evaluation_users
 from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
 from recpipe.model.training import vectors
@@ -113,18 +114,20 @@ def _verdict(
 def judge(settings: Settings, plan: Plan, candidate: Checkpoint) -> Judgement:
     """Measure the candidate and popularity on one set of users, over one set of items.
 
-    Ranked are all items that the candidate was trained on, but those that the user has. A target that is none of them,
-    such as an item that nobody knew at the cut, counts as missed, for every model. Users without a history at the cut
-    are no part of it: no model can rank for them, and each would be given the same popular items.
+    Ranked are all items that the candidate has a vector for, but those that the user has. A target that is none of
+    them, such as an item that nobody knew at the cut, counts as missed, for every model. Users without a history at the
+    cut are no part of it: no model can rank for them, and each would be given the same popular items.
 
     Nothing was chosen on these users, and they are looked at once.
     """
     users = read_evaluation_users(settings.lake, plan.judges)
-    seen, targets = among(users.seen, candidate.known), among(users.targets, candidate.known)
+    catalogue = read_catalogue(settings.lake, plan.candidate.ds)
+    ranked = catalogue.rankable(candidate.known, candidate.model.config.item.inputs)
+    seen, targets = among(users.seen, ranked.numbers), among(users.targets, ranked.numbers)
     sequences = TrainingFiles.of(settings.lake, plan.candidate).read()
-    places, count = positions(sequences.items, candidate.known, missing=-1), len(candidate.known)
+    places, count = positions(sequences.items, ranked.numbers, missing=-1), len(ranked.numbers)
     models = {
-        MODEL: vectors(candidate.model, users.items, users.days, candidate.known),
+        MODEL: vectors(candidate.model, candidate.known, users.histories, ranked),
         "popular_all_time": _for_all(popular_all_time(places, count), len(users)),
         "popular_recent": _for_all(popular_recent(places, sequences.days, count, candidate.until), len(users)),
     }

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recpipe.errors import UserError
-from recpipe.model.batches import Sequences
-from recpipe.model.examples import known_histories, known_items, positions
-from recpipe.model.losses import softmax_loss
-from recpipe.model.towers import TowerConfig, TwoTower
+from recpipe.model.assembly import new_model
+from recpipe.model.content import Catalogue
+from recpipe.model.examples import Sequences, known_items, positions
+from recpipe.model.item_tower import Items
+from recpipe.model.objective import Objective
+from recpipe.model.towers import TwoTower
 from recpipe.settings import ModelSettings
 
 
@@ -44,10 +46,12 @@ Validate = Callable[[TwoTower, NDArray[np.int32]], float]
 """A model and its known items to a figure, of which more is better."""
 
 
-def train(
+def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     read_epoch: Callable[[], Sequences],
+    catalogue: Catalogue,
     settings: ModelSettings,
     seed: int,
+    *,
     validate: Validate | None = None,
     epochs: int | None = None,
 ) -> Trained:
@@ -70,7 +74,10 @@ def train(
     device = pick_device()
     raw = read_epoch()
     known = known_items(raw.items)
-    model = TwoTower(tower_config(settings, len(known), raw.items.shape[1] - 1)).to(device)
+    content, sequences = catalogue.of_items(known).content, _placed(raw, known)
+    model = new_model(settings, content, sequences, device)
+    items = Items.of(np.arange(len(known)), content, device)
+    objective = Objective.of(model, items, settings, sequences)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
@@ -78,9 +85,9 @@ def train(
     best, log, started = None, [], time.monotonic()
     for number in range(1, last + 1):
         began = time.monotonic()
-        raw = raw if number == 1 else read_epoch()
-        loss = _one_epoch(model, optimizer, _placed(raw, known), settings, number)
-        rows_per_second = len(raw) / (time.monotonic() - began)
+        sequences = sequences if number == 1 else _placed(read_epoch(), known)
+        loss = _one_epoch(objective, optimizer, sequences, settings, number)
+        rows_per_second = len(sequences) / (time.monotonic() - began)
         log.append(Epoch(number, loss, rows_per_second, validate(model, known) if validate else math.nan))
         _report(log[-1], last, time.monotonic() - started)
         if best is None or not validate or log[-1].ndcg > best[0]:
@@ -95,42 +102,22 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def tower_config(settings: ModelSettings, items: int, history_length: int) -> TowerConfig:
-    return TowerConfig(
-        items=items,
-        history_length=history_length,
-        embedding_size=settings.embedding_size,
-        blocks=settings.blocks,
-        heads=settings.heads,
-        dropout=settings.dropout,
-        item_dropout=settings.item_dropout,
-    )
-
-
 def _one_epoch(
-    model: TwoTower,
-    optimizer: torch.optim.Optimizer,
-    sequences: Sequences,
-    settings: ModelSettings,
-    number: int,
+    objective: Objective, optimizer: torch.optim.Optimizer, sequences: Sequences, settings: ModelSettings, number: int
 ) -> float:
     """Every sequence once, in a new order. Gives the mean loss of a prediction."""
-    model.train()
-    device, padding = model.log_scale.device, model.config.items
+    objective.model.train()
+    device = objective.model.log_scale.device
     batches = math.ceil(len(sequences) / settings.batch_size)
     total, predictions = 0.0, 0
-    for step, batch in enumerate(_batches(sequences, settings.batch_size, padding)):
-        items, days = (tensor.to(device) for tensor in batch)  # (batch, length + 1)
-        inputs, targets = items[:, :-1], items[:, 1:]  # each place predicts the next item
-        valid = (inputs < padding) & (targets < padding)  # (batch, length)
-        if not valid.any():  # a user of one item gives nothing to predict from
-            continue
+    for step, batch in enumerate(_batches(sequences, settings.batch_size, len(objective.items.ids))):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, batches, (number - 1) * batches + step)
         with _precision(device):
-            users = model.users(inputs, days[:, :-1])[valid]  # (n, size)
-            own = items[:, None, :].expand(-1, inputs.shape[1], -1)[valid]  # (n, length + 1)
-            loss = softmax_loss(model.scores(users), targets[valid], own)
+            found = objective.loss(*(tensor.to(device) for tensor in batch))
+        if found is None:
+            continue
+        loss, count = found
         if not torch.isfinite(loss):
             raise UserError(
                 f"expected a finite loss, found {loss.item()} in epoch {number}; no model was kept: lower "
@@ -139,7 +126,7 @@ def _one_epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        total, predictions = total + loss.item() * len(users), predictions + len(users)
+        total, predictions = total + loss.item() * count, predictions + count
     return total / max(predictions, 1)
 
 
@@ -158,18 +145,19 @@ def _placed(sequences: Sequences, known: NDArray[np.int32]) -> Sequences:
     return Sequences(places, sequences.days, sequences.types)
 
 
-def _batches(sequences: Sequences, size: int, padding: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """(batch, length + 1) places and days in a new order, cut on the left to the longest sequence of the batch."""
+def _batches(sequences: Sequences, size: int, padding: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """(batch, length + 1) places, days and types in a new order, cut on the left to the batch's longest sequence."""
     order = torch.randperm(len(sequences)).numpy()
     for first in range(0, len(order), size):
         rows = order[first : first + size]
-        yield shortened(sequences.items[rows], sequences.days[rows], padding)
+        yield shortened(sequences[rows], padding)
 
 
-def shortened(items: NDArray[np.integer], days: NDArray[np.integer], padding: int) -> tuple[Tensor, Tensor]:
+def shortened(sequences: Sequences, padding: int) -> tuple[Tensor, Tensor, Tensor]:
     """Left padding cut off as far as no row needs it, which saves most of the work where histories are short."""
-    longest = max(int((items != padding).sum(axis=1).max(initial=0)), 2)
-    return torch.from_numpy(items[:, -longest:].copy()), torch.from_numpy(days[:, -longest:].copy())
+    longest = max(int((sequences.items != padding).sum(axis=1).max(initial=0)), 2)
+    arrays = (sequences.items, sequences.days, sequences.types)
+    return tuple(torch.from_numpy(array[:, -longest:].astype(np.int64)) for array in arrays)
 
 
 def _precision(device: torch.device) -> AbstractContextManager:
@@ -188,22 +176,25 @@ def _report(epoch: Epoch, last: int, seconds: float) -> None:
 
 @torch.inference_mode()
 def vectors(
-    model: TwoTower, items: NDArray[np.integer], days: NDArray[np.integer], known: NDArray[np.integer]
+    model: TwoTower, known: NDArray[np.int32], histories: Sequences, catalogue: Catalogue
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The stored vectors of users and items, whose dot product is the score, in float32.
 
     Args:
-        items: (users, length) item numbers, padding -1; those not in ``known`` are passed over.
-        days: (users, length), days since 1970-01-01.
+        known: the item numbers that the model was trained on, ascending.
+        histories: (users, length); items that are not in the ``catalogue`` are passed over.
+        catalogue: the items to be ranked, among them all ``known`` ones; see `Catalogue.rankable`.
 
     Returns:
         (users, size + 1) and (items, size + 1).
     """
     model.eval()
     device = model.log_scale.device
-    users = np.zeros((len(items), model.config.embedding_size + 1), dtype=np.float32)
-    for first in range(0, len(items), 1024):  # one fixed block size: another may round differently
+    items = Items.of(positions(catalogue.numbers, known, missing=len(known)), catalogue.content, device)
+    table = model.catalogue(items)
+    users = np.zeros((len(histories), model.config.user.size + 1), dtype=np.float32)
+    for first in range(0, len(histories), 1024):  # one fixed block size: another may round differently
         block = slice(first, first + 1024)
-        places, their_days = shortened(*known_histories(items[block], days[block], known), len(known))
-        users[block] = model.user_vectors(places.to(device), their_days.to(device)).cpu().numpy()
-    return users, model.item_vectors().cpu().numpy()
+        rows = shortened(histories[block].as_rows_of(catalogue.numbers), len(catalogue.numbers))
+        users[block] = model.user_vectors(table, *(tensor.to(device) for tensor in rows)).cpu().numpy()
+    return users, model.item_vectors(table, items).cpu().numpy()

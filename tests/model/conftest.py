@@ -17,12 +17,13 @@ from recpipe.tables import (
     ARRIVED_ON,
     EVALUATION_EXAMPLES,
     HAPPENED_AT,
+    ITEM_FEATURES,
     ITEM_INDEX,
     TRAINING_EXAMPLES,
     TYPE_CODES,
     USER_FEATURES,
 )
-from tests.rows import arrival, user_feature
+from tests.rows import arrival, item_feature, user_feature
 
 FIRST_DAY = date(2024, 1, 1)
 HISTORY_LENGTH = 8
@@ -137,6 +138,11 @@ class Shop:
         blocks.append((inner, cut, HAPPENED_AT) if before is None else (before, anchor, ARRIVED_ON))
         evaluation = [row for block in blocks for row in evaluation_rows(interactions, anchor, *block)]
         delta.overwrite_partition(self.root, EVALUATION_EXAMPLES, arrow_table(evaluation), day(anchor))
+
+    def content(self, brands: dict[int, int], ds: int) -> None:
+        """The items of the shop by number, of which nothing but the brand is known; 0: not even that."""
+        rows = [item_feature(f"i{item:05}", item, ds=day(ds), brand=brand) for item, brand in brands.items()]
+        delta.overwrite_partition(self.root, ITEM_FEATURES, rows, day(ds))
 
     def features(self, interactions: list[Interaction], ds: int) -> None:
         delta.overwrite_partition(self.root, USER_FEATURES, arrow_table(feature_rows(interactions, ds)), day(ds))

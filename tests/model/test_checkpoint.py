@@ -8,16 +8,16 @@ import torch
 
 from recpipe.errors import UserError
 from recpipe.model.checkpoint import Checkpoint
-from recpipe.model.towers import TowerConfig, TwoTower
+from recpipe.model.towers import TwoTower
+from tests.model.small_models import INPUTS, config, inputs
 
 
 def checkpoint(seed: int = 1, **changes: object) -> Checkpoint:
     torch.manual_seed(seed)
-    config = TowerConfig(items=3, history_length=4, embedding_size=8, blocks=1, heads=1, dropout=0.1, item_dropout=0.1)
     fields = {
         "anchor": date(2024, 1, 10),
         "until": date(2024, 1, 8),
-        "model": TwoTower(config).eval(),
+        "model": TwoTower(config(3, inputs=INPUTS, edges=2)).eval(),
         "known": np.array([2, 5, 9], dtype=np.int32),
         "item_numbering": "a" * 64,
         "training": {"rows": 4, "interactions": 9, "epochs": 2, "seed": 1},
@@ -30,8 +30,10 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path):
     saved = checkpoint()
     saved.save(tmp_path / "deep" / "one")
     loaded = Checkpoint.load(tmp_path / "deep" / "one")
-    items, days = torch.tensor([[3, 0, 2]]), torch.tensor([[0, 5, 6]])
-    assert torch.equal(loaded.model.user_vectors(items, days), saved.model.user_vectors(items, days))
+    rows, days, types = torch.tensor([[3, 0, 2]]), torch.tensor([[0, 5, 6]]), torch.tensor([[0, 4, 4]])
+    of_both = [one.model.user_vectors(one.model.catalogue(inputs(3)), rows, days, types) for one in (loaded, saved)]
+    assert torch.equal(*of_both)
+    assert loaded.model.config == saved.model.config
     assert loaded.known.tolist() == [2, 5, 9]
     assert loaded.model_version == saved.model_version
     assert (loaded.until, loaded.training, loaded.table_versions) == (saved.until, saved.training, saved.table_versions)
@@ -94,6 +96,6 @@ def test_d03_other_item_numbers_are_refused():
 def test_the_explanation_is_readable(tmp_path: Path):
     checkpoint().save(tmp_path / "one")
     explanation = json.loads((tmp_path / "one" / "checkpoint.json").read_text())
-    assert explanation["config"]["items"] == 3
+    assert explanation["config"]["item"]["items"] == 3
     assert explanation["training"]["epochs"] == 2
     assert {path.name for path in (tmp_path / "one").iterdir()} == {"checkpoint.json", "weights.safetensors"}

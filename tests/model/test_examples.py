@@ -1,7 +1,7 @@
 import numpy as np
 
 from recpipe.model.anchors import Users
-from recpipe.model.examples import known_histories, known_items, positions, read_evaluation_users, read_user_histories
+from recpipe.model.examples import Sequences, known_items, positions, read_evaluation_users, read_user_histories
 from recpipe.tables import HAPPENED_AT
 from tests.model.conftest import HISTORY_LENGTH, Interaction, day
 
@@ -16,9 +16,10 @@ def test_d01_known_items_are_placed_densely_whatever_their_numbers():
 
 
 def test_an_unknown_item_leaves_no_gap_in_a_history():
-    items, days = known_histories(np.array([[-1, 4, 8, 6]]), np.array([[0, 10, 11, 12]]), np.array([4, 6]))
-    assert items.tolist() == [[2, 2, 0, 1]]
-    assert days[0, 2:].tolist() == [10, 12]
+    history = Sequences(np.array([[-1, 4, 8, 6]]), np.array([[0, 10, 11, 12]]), np.array([[0, 1, 2, 3]]))
+    found = history.as_rows_of(np.array([4, 6]))
+    assert found.items.tolist() == [[2, 2, 0, 1]]
+    assert (found.days[0, 2:].tolist(), found.types[0, 2:].tolist()) == ([10, 12], [1, 3])
 
 
 def test_evaluation_users_are_those_with_a_history_and_targets(shop):
@@ -29,18 +30,18 @@ def test_evaluation_users_are_those_with_a_history_and_targets(shop):
     users = read_evaluation_users(shop.root, Users(day(7), day(4), day(7), HAPPENED_AT))
 
     assert (len(users), users.strangers) == (1, 1)
-    assert users.items.tolist() == [[-1] * (HISTORY_LENGTH - 2) + [1, 2]]
+    assert users.histories.items.tolist() == [[-1] * (HISTORY_LENGTH - 2) + [1, 2]]
     assert (users.seen.values.tolist(), users.targets.values.tolist()) == ([1, 2], [3])
 
 
 def test_the_last_items_of_a_long_history_are_read_and_short_ones_padded(shop):
     shop.features([Interaction("a", 7, 1), *(Interaction("b", number, number) for number in range(5))], ds=9)
-    histories = read_user_histories(shop.root, day(9), history_length=3)
-    assert histories.user_ids.to_pylist() == ["a", "b"]
-    assert histories.items.tolist() == [[-1, -1, 7], [2, 3, 4]]
-    assert histories.days[0].tolist() == [0, 0, 19724]
+    users = read_user_histories(shop.root, day(9), history_length=3)
+    assert users.user_ids.to_pylist() == ["a", "b"]
+    assert users.histories.items.tolist() == [[-1, -1, 7], [2, 3, 4]]
+    assert users.histories.days[0].tolist() == [0, 0, 19724]
 
 
 def test_a_day_without_users_has_none(shop):
-    assert read_user_histories(shop.root, day(9), history_length=3).items.shape == (0, 3)
+    assert read_user_histories(shop.root, day(9), history_length=3).histories.items.shape == (0, 3)
     assert len(read_evaluation_users(shop.root, Users(day(9), day(4), day(9), HAPPENED_AT))) == 0

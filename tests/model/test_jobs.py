@@ -88,6 +88,39 @@ def test_a_planted_taste_makes_a_champion_that_gives_every_user_a_vector(shop, s
     assert rows(shop, following)[0][0] > 0.9
 
 
+def test_an_item_and_a_user_that_are_new_get_vectors_by_content(shop, settings):
+    """Item 60 is of the brand of items 0 to 9, and nobody had it before the anchor day; of 61 nothing is known."""
+    shop.number_items(62)
+    shop.anchor(taste(), anchor=29, cut=25)
+    shop.features([*taste(), Interaction("new", 60, 30), Interaction("stranger to the model", 61, 30)], ds=30)
+    for ds in (29, 30):
+        shop.content({item: 1 + item % 60 // 10 for item in range(61)} | {61: 0}, ds)
+    train_two_tower.main(day(29), settings())
+    promote_model.main(day(29), settings())
+    assert embed.main(day(30), settings()).rows_out == {"item_embeddings": 61, "user_embeddings": 301}
+    near = """
+        select i.item_index // 10, avg(list_dot_product(new.embedding[:-2], i.embedding[:-2])) from item_embeddings i
+        join item_embeddings new on new.item_index = 60 where i.item_index < 60 group by 1 order by 2 desc"""
+    likeness = rows(shop, near)
+    assert likeness[0][0] == 0
+    assert likeness[0][1] > likeness[1][1] + 0.2
+    wanted = """
+        select i.item_index // 10 from user_embeddings join item_embeddings i using (ds)
+        where user_id = 'new' and i.item_index < 60
+        order by list_dot_product(user_embeddings.embedding, i.embedding) desc limit 5"""
+    assert [group for (group,) in rows(shop, wanted)].count(0) >= 4
+
+
+def test_other_content_makes_another_model(shop, settings):
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    hashes = []
+    for brands in ({}, {1: 1}, {1: 2}):
+        shop.content(brands, 29)
+        hashes.append(candidates.read_inputs(settings(), day(29)).hash)
+    assert len(set(hashes)) == 3
+
+
 def test_the_same_rows_in_another_place_give_the_same_models(shop, settings, tmp_path):
     shop.number_items(60)
     shop.anchor(taste(100), anchor=29, cut=25)
@@ -175,8 +208,9 @@ def test_a_candidate_is_trained_anew_for_the_epochs_that_an_inner_cut_chose(shop
     two_anchors(shop, [])
     trained, calls, values = candidates.train, [], iter([0.1, 0.4, 0.3, 0.2])
 
-    def spy(read, model, seed, validate=None, epochs=None):
-        found = trained(read, model, seed, validate and (lambda *_: next(values)), epochs)
+    def spy(read, catalogue, model, seed, *, validate=None, epochs=None):
+        chosen = validate and (lambda *_: next(values))
+        found = trained(read, catalogue, model, seed, validate=chosen, epochs=epochs)
         calls.append((read.__self__.rows, epochs, found.epochs))
         return found
 
@@ -265,7 +299,7 @@ def test_a_run_that_loses_the_race_says_the_verdict_of_the_other(shop, settings,
 
 
 def test_an_anchor_whose_training_breaks_again_and_again_is_given_up(shop, settings, monkeypatch):
-    def breaks(*_):
+    def breaks(*_, **__):
         raise UserError("expected a finite loss, found nan")
 
     shop.number_items(60)

@@ -1,67 +1,88 @@
+import numpy as np
 import pytest
 import torch
 
-from recpipe.model.towers import GAP_BUCKETS, TowerConfig, TwoTower, gap_buckets
+from recpipe.model.content import Catalogue
+from recpipe.model.examples import Sequences
+from recpipe.model.item_tower import ENCODERS, FUSIONS, TEXT_ENCODERS, Items, ItemTower
+from recpipe.model.training import vectors
+from recpipe.model.user_towers import GAP_BUCKETS, USER_TOWERS, gap_buckets
+from tests.model.small_models import INPUTS, config, content, inputs, model
 
 ITEMS, LENGTH = 7, 5
-
-
-@pytest.fixture
-def model() -> TwoTower:
-    torch.manual_seed(3)
-    config = TowerConfig(
-        items=ITEMS, history_length=LENGTH, embedding_size=8, blocks=2, heads=2, dropout=0.5, item_dropout=0.5
-    )
-    model = TwoTower(config).eval()
-    for parameter in model.parameters():  # biases start at 0, where a mistake in them would not show
-        torch.nn.init.normal_(parameter, std=0.5)
-    return model
-
-
 ONE = torch.tensor([[ITEMS, ITEMS, 3, 1, 4]])
 DAYS = torch.tensor([[0, 0, 100, 101, 150]])
+TYPES = torch.tensor([[0, 0, 1, 4, 3]])
+
+every_user_tower = pytest.mark.parametrize("kind", USER_TOWERS)
 
 
-def test_a_place_knows_nothing_of_later_items(model):
-    changed = ONE.clone()
+def users(two_tower, rows=ONE, days=DAYS, types=TYPES):
+    return two_tower.users(two_tower.catalogue(inputs(ITEMS)), rows, days, types)
+
+
+@every_user_tower
+def test_a_place_knows_nothing_of_later_items(kind):
+    two_tower, changed = model(config(ITEMS, kind=kind)), ONE.clone()
     changed[0, -1] = 6
-    before, after = model.users(ONE, DAYS), model.users(changed, DAYS)
+    before, after = users(two_tower), users(two_tower, changed)
     torch.testing.assert_close(before[:, :-1], after[:, :-1])
     assert not torch.allclose(before[:, -1], after[:, -1])
 
 
-def test_padding_changes_nothing(model):
-    short = model.users(ONE[:, 2:], DAYS[:, 2:])
-    torch.testing.assert_close(model.users(ONE, DAYS)[:, 2:], short)
+@every_user_tower
+def test_padding_changes_nothing(kind):
+    two_tower = model(config(ITEMS, kind=kind))
+    short = users(two_tower, ONE[:, 2:], DAYS[:, 2:], TYPES[:, 2:])
+    torch.testing.assert_close(users(two_tower)[:, 2:], short)
 
 
-def test_the_order_of_the_history_counts(model):
-    swapped = torch.tensor([[ITEMS, ITEMS, 1, 3, 4]])
-    assert not torch.allclose(model.users(ONE, DAYS)[:, -1], model.users(swapped, DAYS)[:, -1])
+@every_user_tower
+def test_the_order_of_the_history_counts(kind):
+    two_tower, swapped = model(config(ITEMS, kind=kind)), torch.tensor([[ITEMS, ITEMS, 1, 3, 4]])
+    assert not torch.allclose(users(two_tower)[:, -1], users(two_tower, swapped)[:, -1])
 
 
-def test_time_gaps_count_and_the_calendar_does_not(model):
-    torch.testing.assert_close(model.users(ONE, DAYS + 1000)[:, 2:], model.users(ONE, DAYS)[:, 2:])
-    assert not torch.allclose(model.users(ONE, DAYS)[:, -1], model.users(ONE, torch.zeros_like(DAYS))[:, -1])
+@every_user_tower
+def test_time_gaps_count_if_wanted_and_the_calendar_never_does(kind):
+    for wanted in (True, False):
+        two_tower = model(config(ITEMS, kind=kind, time_gaps=wanted))
+        torch.testing.assert_close(users(two_tower, days=DAYS + 1000)[:, 2:], users(two_tower)[:, 2:])
+        at_once = users(two_tower, days=torch.zeros_like(DAYS))
+        assert torch.allclose(users(two_tower)[:, -1], at_once[:, -1]) != wanted
 
 
-def test_an_empty_history_is_finite(model):
+def test_event_types_count_if_wanted():
+    for wanted in (True, False):
+        two_tower = model(config(ITEMS, event_types=wanted))
+        viewed = users(two_tower, types=(TYPES > 0).long())
+        assert torch.allclose(users(two_tower)[:, -1], viewed[:, -1]) != wanted
+
+
+@every_user_tower
+def test_an_empty_history_is_finite(kind):
     nothing = torch.full((2, LENGTH), ITEMS)
-    assert torch.isfinite(model.users(nothing, torch.zeros_like(nothing))).all()
+    empty = torch.zeros_like(nothing)
+    assert torch.isfinite(users(model(config(ITEMS, kind=kind)), nothing, empty, empty)).all()
 
 
-def test_stored_vectors_give_the_score_as_a_plain_dot_product(model):
-    scores = model.scores(model.users(ONE, DAYS)[:, -1])  # (1, items)
-    torch.testing.assert_close(model.user_vectors(ONE, DAYS) @ model.item_vectors().T, scores)
-    assert model.user_vectors(ONE, DAYS).shape == (1, 9)
-    assert model.item_vectors().shape == (ITEMS, 9)
+def test_stored_vectors_give_the_score_as_a_plain_dot_product():
+    two_tower = model(config(ITEMS, inputs=INPUTS, edges=3))
+    items = inputs(ITEMS)
+    table = two_tower.catalogue(items)
+    scores = users(two_tower)[:, -1] @ two_tower.candidates(table).T + two_tower.bias(items)  # (1, items)
+    stored = two_tower.user_vectors(table, ONE, DAYS, TYPES), two_tower.item_vectors(table, items)
+    torch.testing.assert_close(stored[0] @ stored[1].T, scores)
+    assert [tuple(part.shape) for part in stored] == [(1, 9), (ITEMS, 9)]
 
 
-def test_the_score_is_the_cosine_over_the_temperature_plus_the_bias(model):
-    cosine = (model.scores(model.users(ONE, DAYS)[:, -1]) - model.item_bias) / model.log_scale.exp()
-    assert cosine.abs().max() <= 1
-    lengths = model.users(ONE, DAYS).norm(dim=-1)
-    torch.testing.assert_close(lengths, torch.full_like(lengths, model.log_scale.exp().item()))
+def test_the_score_is_the_cosine_over_the_temperature_plus_the_bias():
+    two_tower, items = model(config(ITEMS)), inputs(ITEMS)
+    user, item = users(two_tower)[:, -1], two_tower.candidates(two_tower.catalogue(items))
+    torch.testing.assert_close(item.norm(dim=-1), torch.ones(ITEMS))
+    assert ((user @ item.T) / two_tower.log_scale.exp()).abs().max() <= 1 + 1e-6
+    lengths = user.norm(dim=-1)
+    torch.testing.assert_close(lengths, torch.full_like(lengths, two_tower.log_scale.exp().item()))
 
 
 def test_gaps_fall_into_buckets_by_powers_of_two():
@@ -72,3 +93,67 @@ def test_gaps_fall_into_buckets_by_powers_of_two():
         [3, 2, 0, 0],
         [GAP_BUCKETS - 1] * 3 + [0],
     ]
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("text_encoder", TEXT_ENCODERS)
+def test_each_input_moves_the_vector_of_its_item_alone(fusion, text_encoder):
+    tower = model(config(ITEMS, inputs=INPUTS, fusion=fusion, text_encoder=text_encoder)).item_tower
+    items = inputs(ITEMS)
+    before = tower(items)
+    assert before.shape == (ITEMS, 8)
+    fields = {"ids": 5, "categories": 4, "brands": 3, "price_bands": 5, "tokens": 6}
+    for field, value in fields.items():
+        changed = getattr(items, field).clone()
+        changed[0] = value
+        moved = (tower(items._replace(**{field: changed})) - before).abs().sum(dim=1) > 1e-5
+        assert moved.tolist() == [True] + [False] * (ITEMS - 1), field
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("missing", [*ENCODERS, "id"])
+def test_what_is_missing_or_unheard_of_weighs_nothing(fusion, missing):
+    field = {"brand": "brands", "price": "price_bands", "text": "tokens", "id": "ids"}.get(missing, missing)
+    two_tower = model(config(ITEMS, inputs=INPUTS, fusion=fusion))
+    items = inputs(ITEMS)
+    absent = torch.full_like(getattr(items, field), ITEMS if missing == "id" else 0)
+    without = two_tower.item_tower(items._replace(**{field: absent}))
+    if missing != "id":  # numbers that the vocabulary gave after the training
+        torch.testing.assert_close(two_tower.item_tower(items._replace(**{field: absent + 1000})), without)
+    encoder = two_tower.item_tower.ids if missing == "id" else two_tower.item_tower.encoders[missing]
+    with torch.no_grad():
+        for name, parameter in encoder.named_parameters():
+            if not name.endswith("embedding.weight") and missing != "id":
+                parameter.add_(1.0)
+    torch.testing.assert_close(two_tower.item_tower(items._replace(**{field: absent})), without)
+
+
+def test_an_item_of_which_nothing_is_known_is_zero_in_a_sum():
+    tower = model(config(ITEMS, inputs=INPUTS[1:])).item_tower
+    assert tower(inputs(ITEMS))[-1].tolist() == [0.0] * 8
+
+
+def test_ids_are_dropped_in_training_where_content_can_stand_for_them():
+    tower = model(config(ITEMS, inputs=("id", "brand"), id_dropout=0.9)).item_tower.train()
+    items, with_id = inputs(ITEMS), model(config(ITEMS, inputs=("id", "brand"))).item_tower(inputs(ITEMS))
+    torch.manual_seed(1)
+    kept = torch.stack([(tower(items) - with_id).abs().sum(dim=1) < 1e-5 for _ in range(400)])
+    shares = kept.float().mean(dim=0)
+    assert shares[-1] == 1  # nothing else is known of it
+    assert ((shares[:-1] > 0.04) & (shares[:-1] < 0.2)).all()
+
+
+def test_an_item_without_an_id_is_ranked_by_its_content():
+    two_tower = model(config(3, inputs=("id", "brand"), edges=2))
+    known = np.array([2, 5, 9], dtype=np.int32)
+    catalogue = Catalogue(np.array([2, 5, 7, 9], dtype=np.int32), content(5).take(np.array([0, 1, 2, 3])))
+    history = Sequences(*(np.array([[pad, value]]) for pad, value in ((-1, 7), (0, 19_000), (0, 4))))
+    user, items = vectors(two_tower, known, history, catalogue)
+    alone = ItemTower(two_tower.config.item)
+    alone.load_state_dict(two_tower.item_tower.state_dict())
+    cold = alone.eval()(Items.of(np.array([3]), catalogue.content.take(np.array([2]))))[0].detach()
+    np.testing.assert_allclose(items[2, :-1], torch.nn.functional.normalize(cold, dim=0).numpy(), rtol=1e-5)
+    assert items[2, -1] == items[[0, 1, 3], -1].min()
+    assert np.isfinite(user).all()
+    nobody = Sequences(*(np.array([[pad, value]]) for pad, value in ((-1, 6), (0, 19_000), (0, 4))))
+    assert not np.allclose(vectors(two_tower, known, nobody, catalogue)[0], user)

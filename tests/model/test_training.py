@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from recpipe.errors import UserError
-from recpipe.model import training
-from recpipe.model.batches import Sequences
+from recpipe.model import objective
+from recpipe.model.content import Catalogue
+from recpipe.model.examples import Sequences
 from recpipe.model.training import learning_rate, shortened, train, vectors
 from recpipe.settings import ModelSettings
+from tests.model.small_models import content, nothing_known
 
+ITEMS = nothing_known(range(20))
 SMALL = {"threads": 1, "embedding_size": 8, "batch_size": 32, "learning_rate": 0.02, "warmup_steps": 5, "dropout": 0.2}
 
 
@@ -36,7 +39,7 @@ def small(**changes: object) -> ModelSettings:
 
 def hash_of_a_run() -> str:
     sequences = walks(200)
-    state = train(lambda: sequences, small(epochs=2, threads=2), seed=3).model.state_dict()
+    state = train(lambda: sequences, ITEMS, small(epochs=2, threads=2), seed=3).model.state_dict()
     return hashlib.sha256(b"".join(value.numpy().tobytes() for value in state.values())).hexdigest()
 
 
@@ -49,14 +52,15 @@ def test_the_same_rows_give_the_same_bits_in_another_process():
 
 def test_another_seed_gives_other_weights():
     sequences = walks(200)
-    one, other = (train(lambda: sequences, small(epochs=1), seed).model.log_scale for seed in (3, 4))
+    one, other = (train(lambda: sequences, ITEMS, small(epochs=1), seed).model.log_scale for seed in (3, 4))
     assert one != other
 
 
 def test_it_learns_what_follows_what():
     sequences = walks(600)
-    trained = train(lambda: sequences, small(epochs=12), seed=3)
-    users, items = vectors(trained.model, np.array([[-1, -1, 4, 5, 6]]), np.array([[0, 0, 1, 2, 3]]), trained.known)
+    trained = train(lambda: sequences, ITEMS, small(epochs=12), seed=3)
+    history = sequences_of(np.array([[-1, -1, 4, 5, 6]]), np.array([[0, 0, 1, 2, 3]]))
+    users, items = vectors(trained.model, trained.known, history, nothing_known(trained.known))
     scores = (users @ items.T)[0]
     scores[[4, 5, 6]] = -np.inf  # the loss says nothing about items that the user has
     assert trained.log[-1].loss < trained.log[0].loss / 3
@@ -66,7 +70,7 @@ def test_it_learns_what_follows_what():
 def test_every_epoch_reads_the_rows_anew():
     reads = []
     sequences = walks(50)
-    train(lambda: reads.append(1) or sequences, small(epochs=3), seed=3)
+    train(lambda: reads.append(1) or sequences, ITEMS, small(epochs=3), seed=3)
     assert len(reads) == 3
 
 
@@ -78,7 +82,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run():
         seen.append(model.log_scale.item())
         return next(values)
 
-    trained = train(lambda: sequences, small(epochs=9, patience=2), seed=3, validate=validate)
+    trained = train(lambda: sequences, ITEMS, small(epochs=9, patience=2), seed=3, validate=validate)
 
     assert len(trained.log) == 4
     assert trained.epochs == 2
@@ -88,8 +92,8 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run():
 def test_a_refit_for_the_chosen_epochs_is_the_run_that_chose_them():
     sequences = walks(100)
     values = iter([0.1, 0.4, 0.3, 0.2])
-    chosen = train(lambda: sequences, small(epochs=9, patience=2), 3, validate=lambda *_: next(values))
-    refit = train(lambda: sequences, small(epochs=9, patience=2), 3, epochs=chosen.epochs)
+    chosen = train(lambda: sequences, ITEMS, small(epochs=9, patience=2), 3, validate=lambda *_: next(values))
+    refit = train(lambda: sequences, ITEMS, small(epochs=9, patience=2), 3, epochs=chosen.epochs)
     assert all(torch.equal(one, refit.model.state_dict()[name]) for name, one in chosen.model.state_dict().items())
 
 
@@ -105,24 +109,67 @@ def test_the_learning_rate_warms_up_and_decays_to_nothing():
 def test_d05_the_first_loss_that_is_not_finite_stops_the_run(monkeypatch):
     sequences, losses = walks(200), []
 
-    def loss_of(scores, targets, own):
+    def loss_of(users, *_, **__):
         losses.append(1)
-        return scores.sum() * (math.nan if len(losses) == 3 else 0)
+        return users.sum() * (math.nan if len(losses) == 3 else 0)
 
-    monkeypatch.setattr(training, "softmax_loss", loss_of)
+    monkeypatch.setattr(objective, "softmax_loss", loss_of)
     with pytest.raises(UserError, match="expected a finite loss, found nan in epoch 1"):
-        train(lambda: sequences, small(), seed=3)
+        train(lambda: sequences, ITEMS, small(), seed=3)
     assert len(losses) == 3
 
 
 def test_d06_users_of_one_item_give_no_target_and_no_nan():
     alone = sequences_of(np.array([[-1, 2], [-1, 5]], dtype=np.int32), np.array([[0, 1], [0, 1]], dtype=np.int32))
-    trained = train(lambda: alone, small(), seed=3)
+    trained = train(lambda: alone, ITEMS, small(), seed=3)
     assert trained.log[-1].loss == 0
     assert all(torch.isfinite(value).all() for value in trained.model.state_dict().values())
 
 
 def test_columns_that_are_padding_in_every_row_are_cut_off():
-    items, days = shortened(np.array([[9, 9, 9, 1, 2], [9, 9, 3, 1, 2]]), np.zeros((2, 5)), padding=9)
+    padded = np.array([[9, 9, 9, 1, 2], [9, 9, 3, 1, 2]])
+    items, days, types = shortened(Sequences(padded, np.zeros((2, 5)), np.ones((2, 5))), padding=9)
     assert items.tolist() == [[9, 1, 2], [3, 1, 2]]
-    assert days.shape == (2, 3)
+    assert days.shape == types.shape == (2, 3)
+
+
+CONTENT = Catalogue(np.arange(20, dtype=np.int32), content(20))
+WAYS = {
+    "gru, sampled": {"user_tower": "gru", "loss": "sampled_softmax", "negatives": 40, "graph": False},
+    "lstm, in batch": {
+        "user_tower": "lstm",
+        "loss": "sampled_softmax",
+        "sampler": "in_batch",
+        "logq": "streaming",
+        "graph": False,
+    },
+    "mlp, content": {"user_tower": "mlp", "item_inputs": ("id", "text"), "text_encoder": "cnn", "fusion": "gated"},
+    "bpr, hardest": {"loss": "bpr", "hardest": 3, "negatives": 15, "sampler": "uniform", "time_gaps": False},
+    "bce, decay": {"loss": "bce", "half_life_days": 2.0, "negatives": 15, "event_types": True},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_training_learns_what_follows_what(way):
+    sequences = walks(600)
+    trained = train(lambda: sequences, CONTENT, small(epochs=16, **WAYS[way]), seed=3)
+    had = (np.arange(20)[:, None] + np.arange(3)) % 20  # three items of each walk, of which the next is to be foretold
+    history = np.concatenate([np.full((20, 2), -1), had], axis=1)
+    users, items = vectors(
+        trained.model, trained.known, sequences_of(history, np.tile([0, 0, 1, 2, 3], (20, 1))), CONTENT
+    )
+    scores = users @ items.T
+    np.put_along_axis(scores, had, -np.inf, axis=1)
+    best = np.argsort(-scores, axis=1)[:, :3]
+    assert trained.log[-1].loss < 0.7 * trained.log[0].loss
+    assert (best == (had[:, -1:] + 1) % 20).any(axis=1).mean() > 0.6  # by chance .18
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_training_gives_the_same_bits_again(way):
+    sequences = walks(100)
+    runs = [
+        train(lambda: sequences, CONTENT, small(epochs=2, **WAYS[way]), seed=3).model.state_dict() for _ in range(2)
+    ]
+    assert len(runs[0]) > 5
+    assert all(torch.equal(value, runs[1][name]) for name, value in runs[0].items())

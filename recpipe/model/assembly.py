@@ -1,0 +1,58 @@
+"""A model as the settings want it, as large as what it is to learn from."""
+
+import torch
+
+from recpipe.model.content import ItemContent
+from recpipe.model.examples import Sequences
+from recpipe.model.graph import Edges
+from recpipe.model.item_tower import ItemTowerConfig
+from recpipe.model.towers import TowerConfig, TwoTower
+from recpipe.model.user_towers import UserTowerConfig
+from recpipe.settings import ModelSettings
+
+
+def new_model(settings: ModelSettings, content: ItemContent, sequences: Sequences, device: torch.device) -> TwoTower:
+    """A model that has learned nothing yet.
+
+    Args:
+        content: of the items that the sequences name, in the order of their places.
+        sequences: (rows, history_length + 1) places, padding ``len(content)``.
+    """
+    edges = Edges.of(sequences.items, len(content)) if settings.graph else None
+    model = TwoTower(tower_config(settings, content, sequences.items.shape[1] - 1, edges))
+    if edges is not None:
+        model.graph.fill(edges)
+    return model.to(device)
+
+
+def tower_config(
+    settings: ModelSettings, content: ItemContent, history_length: int, edges: Edges | None
+) -> TowerConfig:
+    return TowerConfig(
+        item=ItemTowerConfig(
+            size=settings.embedding_size,
+            items=len(content),
+            inputs=settings.item_inputs,
+            text_encoder=settings.text_encoder,
+            fusion=settings.fusion,
+            id_dropout=settings.id_dropout,
+            dropout=settings.dropout,
+            categories=int(content.categories.max(initial=0)),
+            brands=int(content.brand.max(initial=0)),
+            price_bands=int(content.price.max(initial=0)),
+            words=int(content.text.max(initial=0)),
+        ),
+        user=UserTowerConfig(
+            kind=settings.user_tower,
+            size=settings.embedding_size,
+            history_length=history_length,
+            blocks=settings.blocks,
+            heads=settings.heads,
+            dropout=settings.dropout,
+            time_gaps=settings.time_gaps,
+        ),
+        item_dropout=settings.item_dropout,
+        event_types=settings.event_types,
+        edges=None if edges is None else len(edges.weights),
+        edge_dropout=settings.edge_dropout,
+    )

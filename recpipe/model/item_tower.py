@@ -1,0 +1,255 @@
+"""The item tower: an item's id and what is known of it, each as a vector, fused into one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recpipe.model.content import ItemContent
+
+
+@dataclass(frozen=True)
+class ItemTowerConfig:
+    """``items`` have an id of their own; numbers of tokens go from 1 to the given ones."""
+
+    size: int
+    items: int
+    inputs: tuple[str, ...]  # of "id" and the keys of `ENCODERS`
+    text_encoder: str  # a key of `TEXT_ENCODERS`
+    fusion: str  # a key of `FUSIONS`
+    id_dropout: float
+    dropout: float
+    categories: int
+    brands: int
+    price_bands: int
+    words: int
+
+
+class Items(NamedTuple):
+    """Items as the tower reads them, a row an item."""
+
+    ids: Tensor  # (n,) place among the model's own items; ``items`` for one that has none
+    categories: Tensor  # (n, most of an item), padding 0
+    brands: Tensor  # (n,), 0 unknown
+    price_bands: Tensor  # (n,), 0 unknown
+    tokens: Tensor  # (n, most of an item), padding 0
+
+    @classmethod
+    def of(cls, ids: np.ndarray, content: ItemContent, device: torch.device | str = "cpu") -> Self:
+        arrays = (ids, content.categories, content.brand, content.price, content.text)
+        return cls(*(torch.from_numpy(np.asarray(array, dtype=np.int64)).to(device) for array in arrays))
+
+
+class Categories(nn.Module):
+    """The sum of the vectors of all of an item's categories over the root of their number."""
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.embedding = embedding(config.categories, config.size)
+
+    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
+        known = in_range(items.categories, self.embedding)
+        return summed(known, self.embedding), (known > 0).any(dim=1)
+
+
+class Brand(nn.Module):
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.embedding = embedding(config.brands, config.size)
+
+    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
+        known = in_range(items.brands, self.embedding)
+        return self.embedding(known), known > 0
+
+
+class Price(nn.Module):
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.embedding = embedding(config.price_bands, config.size)
+
+    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
+        known = in_range(items.price_bands, self.embedding)
+        return self.embedding(known), known > 0
+
+
+class TextMean(nn.Module):
+    """The sum of the words' vectors over the root of their number: what a large catalogue can afford at each step."""
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.embedding = embedding(config.words, config.size)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return summed(tokens, self.embedding)
+
+
+class TextCnn(nn.Module):
+    """Convolutions over two and three words, the strongest answer of each filter (Kim, 2014)."""
+
+    WIDTHS = (2, 3)
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.embedding = embedding(config.words, config.size)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(config.size, config.size, width, padding=width - 1) for width in self.WIDTHS
+        )
+        self.out = nn.Linear(len(self.WIDTHS) * config.size, config.size)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embedding(tokens).transpose(1, 2)  # (n, size, length)
+        strongest = [convolution(x).relu().amax(dim=2) for convolution in self.convolutions]
+        return self.out(torch.cat(strongest, dim=1))
+
+
+class TextTransformer(nn.Module):
+    """Self-attention of one layer over the words, and their mean."""
+
+    HEADS = 2
+    LONGEST = 512
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.embedding = embedding(config.words, config.size)
+        self.position = nn.Parameter(torch.randn(self.LONGEST, config.size) * 0.02)
+        self.layer = nn.TransformerEncoderLayer(
+            config.size, self.HEADS, 2 * config.size, config.dropout, "gelu", batch_first=True, norm_first=True
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        known = tokens > 0
+        known = torch.cat([known[:, :1] | ~known.any(dim=1, keepdim=True), known[:, 1:]], dim=1)  # else NaN
+        x = self.embedding(tokens) + self.position[: tokens.shape[1]]
+        x = self.layer(x, src_key_padding_mask=~known) * known[..., None]
+        return x.sum(dim=1) / known.sum(dim=1, keepdim=True)
+
+
+TEXT_ENCODERS = {"mean": TextMean, "cnn": TextCnn, "transformer": TextTransformer}
+
+
+class Text(nn.Module):
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.encoder = TEXT_ENCODERS[config.text_encoder](config)
+
+    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
+        tokens = in_range(items.tokens, self.encoder.embedding)
+        longest = max(int((tokens > 0).sum(dim=1).max()) if len(tokens) else 0, 1)  # padding is on the right
+        return self.encoder(tokens[:, :longest]), (tokens > 0).any(dim=1)
+
+
+ENCODERS: dict[str, Callable[[ItemTowerConfig], nn.Module]] = {
+    "categories": Categories,
+    "brand": Brand,
+    "price": Price,
+    "text": Text,
+}
+"""Each gives (n, size) vectors, and (n,) whether the item has what it reads."""
+
+
+class Sum(nn.Module):
+    """parts: (n, parts, size); present: (n, parts). What is missing adds nothing. So do all fusions: (n, size)."""
+
+    def __init__(self, parts: int, size: int) -> None:
+        super().__init__()
+
+    def forward(self, parts: Tensor, present: Tensor) -> Tensor:
+        return (parts * present[..., None]).sum(dim=1)
+
+
+class Concat(nn.Module):
+    def __init__(self, parts: int, size: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(parts * size, size)
+
+    def forward(self, parts: Tensor, present: Tensor) -> Tensor:
+        return self.out((parts * present[..., None]).flatten(1))
+
+
+class Gated(nn.Module):
+    """Each part weighed, number by number, by what all the parts say."""
+
+    def __init__(self, parts: int, size: int) -> None:
+        super().__init__()
+        self.gates = nn.Linear(parts * size, parts * size)
+
+    def forward(self, parts: Tensor, present: Tensor) -> Tensor:
+        there = parts * present[..., None]
+        gates = 2 * self.gates(there.flatten(1)).sigmoid().view_as(parts)
+        return (gates * there).sum(dim=1)
+
+
+class AttentionFusion(nn.Module):
+    """Parts weighed by a learned question to each; the weights of those that are there add up to 1."""
+
+    def __init__(self, parts: int, size: int) -> None:
+        super().__init__()
+        self.question = nn.Linear(size, 1)
+        self.kind = nn.Parameter(torch.zeros(parts))
+
+    def forward(self, parts: Tensor, present: Tensor) -> Tensor:
+        logits = self.question(parts).squeeze(-1) + self.kind  # (n, parts)
+        weights = logits.masked_fill(~present, -1e9).softmax(dim=1) * present
+        return (weights[..., None] * parts).sum(dim=1)
+
+
+FUSIONS = {"sum": Sum, "concat": Concat, "gated": Gated, "attention": AttentionFusion}
+
+
+class ItemTower(nn.Module):
+    """One tower for the items of a history and for those to be ranked: what an item says about its buyer, and to whom
+    it is shown.
+
+    In training an item's id is left out at times (``id_dropout``), so that its content learns to stand alone: then an
+    item without an id, which nobody had yet, gets a vector of the same kind.
+    """
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoders = nn.ModuleDict({name: ENCODERS[name](config) for name in config.inputs if name != "id"})
+        self.ids = embedding(config.items, config.size, padding=config.items) if "id" in config.inputs else None
+        self.fusion = FUSIONS[config.fusion](len(config.inputs), config.size)
+
+    def forward(self, items: Items) -> Tensor:
+        """(n, size); zeros for an item of which nothing is known."""
+        parts, present = [], []
+        for encoder in self.encoders.values():
+            part, has_it = encoder(items)
+            parts.append(part)
+            present.append(has_it)
+        if self.ids is not None:
+            parts.append(self.ids(items.ids))
+            present.append(self._with_id(items.ids, present))
+        return self.fusion(torch.stack(parts, dim=1), torch.stack(present, dim=1))
+
+    def _with_id(self, ids: Tensor, others: list[Tensor]) -> Tensor:
+        """Those whose id counts; one of which nothing else is known keeps it."""
+        has_id = ids < self.config.items
+        if not self.training or self.config.id_dropout == 0 or not others:
+            return has_id
+        kept = torch.rand(ids.shape, device=ids.device) >= self.config.id_dropout
+        return has_id & (kept | ~torch.stack(others).any(dim=0))
+
+
+def embedding(count: int, size: int, padding: int = 0) -> nn.Embedding:
+    """A table of ``count`` vectors and one of zeros, which stands at 0 or, as ``padding``, behind them."""
+    table = nn.Embedding(count + 1, size, padding_idx=padding)
+    nn.init.normal_(table.weight, std=size**-0.5)
+    with torch.no_grad():
+        table.weight[padding].zero_()
+    return table
+
+
+def summed(numbers: Tensor, table: nn.Embedding) -> Tensor:
+    """(n, most) numbers, padding 0, to (n, size): the sum of their vectors over the root of how many there are."""
+    count = (numbers > 0).sum(dim=1, keepdim=True).clamp(min=1)
+    return nn.functional.embedding_bag(numbers, table.weight, mode="sum", padding_idx=0) / count.sqrt()
+
+
+def in_range(numbers: Tensor, table: nn.Embedding) -> Tensor:
+    """Numbers that the table holds; one that was given after the training counts as none."""
+    return torch.where(numbers < table.num_embeddings, numbers, 0)

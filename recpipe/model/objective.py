@@ -1,0 +1,94 @@
+"""What a batch is trained towards: every place of a history predicts the item that came next."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from recpipe.model.examples import Sequences
+from recpipe.model.item_tower import Items
+from recpipe.model.losses import SAMPLED, softmax_loss
+from recpipe.model.negatives import SHARES, Sampler
+from recpipe.model.towers import TwoTower
+from recpipe.settings import ModelSettings
+
+
+@dataclass
+class Objective:
+    model: TwoTower
+    items: Items
+    settings: ModelSettings
+    sampler: Sampler | None  # None: all items are negatives
+    newest_day: int  # of all sequences, days since 1970-01-01
+
+    @classmethod
+    def of(cls, model: TwoTower, items: Items, settings: ModelSettings, sequences: Sequences) -> Self:
+        """For training on ``sequences`` (n, length + 1) of places, padding ``len(items.ids)``."""
+        count, sampler = len(items.ids), None
+        if settings.loss != "softmax":
+            rows = torch.from_numpy(sequences.items).to(items.ids.device)
+            targets = rows[:, 1:][(rows[:, :-1] < count) & (rows[:, 1:] < count)]
+            shares = SHARES["streaming" if settings.logq == "streaming" else "counts"](targets, count)
+            sampler = Sampler(settings.sampler, settings.negatives, count, shares)
+        return cls(model, items, settings, sampler, int(sequences.days.max(initial=0)))
+
+    def loss(self, rows: Tensor, days: Tensor, types: Tensor) -> tuple[Tensor, int] | None:
+        """The mean loss of a batch and of how many predictions; None where nothing can be predicted.
+
+        Args:
+            rows: (batch, length + 1) places, padded on the left; days and types likewise.
+        """
+        padding = len(self.items.ids)
+        inputs, targets = rows[:, :-1], rows[:, 1:]  # each place predicts the next item
+        valid = (inputs < padding) & (targets < padding)  # (batch, length)
+        if not valid.any():  # a user of one item gives nothing to predict from
+            return None
+        histories = inputs, days[:, :-1], types[:, :-1]
+        own = rows[:, None, :].expand(-1, inputs.shape[1], -1)[valid]  # (n, length + 1)
+        weights = self._weights(days[:, 1:][valid])
+        over = self._over_all if self.sampler is None else self._over_sampled
+        return over(histories, valid, targets[valid], own, weights), int(valid.sum())
+
+    def _over_all(
+        self, histories: tuple[Tensor, ...], valid: Tensor, targets: Tensor, own: Tensor, weights: Tensor | None
+    ) -> Tensor:
+        catalogue = self.model.catalogue(self.items)  # (items + 1, size)
+        users = self.model.users(catalogue, *histories)[valid]  # (n, size)
+        sides = users, self.model.candidates(catalogue), self.model.bias(self.items)
+        return softmax_loss(*sides, targets, own, weights=weights, dtype=getattr(torch, self.settings.precision))
+
+    def _over_sampled(
+        self, histories: tuple[Tensor, ...], valid: Tensor, targets: Tensor, own: Tensor, weights: Tensor | None
+    ) -> Tensor:
+        drawn = self.sampler.draw(targets)
+        inputs, padding = histories[0], len(self.items.ids)
+        if self.model.graph is None:  # then the item tower need not read the others
+            used = torch.cat([inputs[inputs < padding], targets, drawn.places]).unique()
+        else:
+            used = torch.arange(padding, device=targets.device)
+        items = Items(*(field[used] for field in self.items))
+        catalogue, bias = self.model.catalogue(items), self.model.bias(items)
+        rows = torch.searchsorted(used, inputs.contiguous())  # padding comes last in both
+        users = self.model.users(catalogue, rows, *histories[1:])[valid]  # (n, size)
+        candidates = self.model.candidates(catalogue)
+        right, wrong = torch.searchsorted(used, targets), torch.searchsorted(used, drawn.places)
+        right_scores = (users * candidates[right]).sum(dim=1) + bias[right]  # (n,)
+        wrong_scores = users @ candidates[wrong].T + bias[wrong]  # (n, negatives)
+        if self.settings.logq != "none":
+            wrong_scores = wrong_scores - drawn.log_expected
+        wrong_scores = wrong_scores.masked_fill(_among(drawn.places, own, padding), -math.inf)
+        if self.settings.hardest:
+            wrong_scores = wrong_scores.topk(min(self.settings.hardest, wrong_scores.shape[1]), dim=1).values
+        return SAMPLED[self.settings.loss](right_scores, wrong_scores, weights)
+
+    def _weights(self, days: Tensor) -> Tensor | None:
+        half_life = self.settings.half_life_days
+        return None if half_life is None else 0.5 ** ((self.newest_day - days).clamp(min=0) / half_life)
+
+
+def _among(places: Tensor, own: Tensor, padding: int) -> Tensor:
+    """(n, places): whether an item is one of the row's own."""
+    has = torch.zeros(len(own), padding + 1, dtype=torch.bool, device=own.device)
+    return has.scatter_(1, own, torch.ones_like(own, dtype=torch.bool))[:, places]

@@ -1,0 +1,43 @@
+import numpy as np
+
+from recpipe import delta
+from recpipe.model.content import Catalogue, ItemContent, read_catalogue
+from recpipe.tables import ITEM_FEATURES
+from tests.model.conftest import day
+from tests.model.small_models import content, nothing_known
+from tests.rows import item_feature
+
+
+def test_a_row_that_is_not_there_says_nothing():
+    taken = content(4).take(np.array([1, -1]))
+    assert (taken.brand.tolist(), taken.text.tolist()[1]) == ([2, 0], [0, 0])
+    assert taken.says(("brand", "text")).tolist() == [True, False]
+    assert len(ItemContent.none(0).take(np.array([-1, -1]))) == 2
+
+
+def test_an_item_says_what_a_model_reads_and_nothing_else():
+    assert content(3).says(("id", "price")).tolist() == [True, True, False]
+    assert content(3).says(("id",)).tolist() == [False, False, False]
+
+
+def test_ranked_are_items_that_were_trained_on_and_those_with_content():
+    catalogue = Catalogue(np.array([1, 4, 6, 8], dtype=np.int32), content(4))  # nothing is known of item 8
+    known = np.array([4, 9], dtype=np.int32)  # and of 9 not even that it is there
+    assert catalogue.rankable(known, ("id", "brand")).numbers.tolist() == [1, 4, 6, 9]
+    assert catalogue.rankable(known, ("id", "brand")).content.brand.tolist() == [1, 2, 3, 0]
+    assert catalogue.rankable(known, ("id",)).numbers.tolist() == [4, 9]
+    assert nothing_known([]).rankable(known, ("brand",)).numbers.tolist() == [4, 9]
+
+
+def test_a_catalogue_is_what_item_features_told_on_the_day(shop):
+    rows = [
+        item_feature("b", 5, ds=day(3), tokens=[7, 8, 9], categories=[2], brand=4, price_band=6),
+        item_feature("a", 2, ds=day(3), tokens=[], categories=[1, 2], brand=0, price_band=0),
+    ]
+    delta.overwrite_partition(shop.root, ITEM_FEATURES, rows, day(3))
+    found = read_catalogue(shop.root, day(3))
+    assert found.numbers.tolist() == [2, 5]
+    assert found.content.text.tolist() == [[0, 0, 0], [7, 8, 9]]
+    assert found.content.categories.tolist() == [[1, 2], [2, 0]]
+    assert (found.content.brand.tolist(), found.content.price.tolist()) == ([0, 4], [0, 6])
+    assert len(read_catalogue(shop.root, day(4)).numbers) == 0
