@@ -54,6 +54,9 @@ class AuditSettings(Section):
     """Runs whose audit results and pages are kept; older folders are removed."""
 
 
+ItemInput = Literal["id", "categories", "brand", "price", "text", "image"]
+
+
 class ModelSettings(Section):
     embedding_size: Annotated[int, Field(ge=4, le=1024)] = 64
     """Length of a user's and an item's vector, before the item bias is appended."""
@@ -67,13 +70,16 @@ class ModelSettings(Section):
     """Whether the user tower is told the days between a history's items."""
     event_types: bool = False
     """Whether the user tower is told what a user did with an item: viewed, bought, reviewed it."""
-    item_inputs: Annotated[tuple[Literal["id", "categories", "brand", "price", "text"], ...], Field(min_length=1)] = (
+    item_inputs: Annotated[tuple[ItemInput, ...], Field(min_length=1)] = (
         *("id", "categories", "brand", "price", "text"),
     )
     """What the item tower reads, as JSON. Without `id`, items are known by their content alone."""
     text_encoder: Literal["mean", "cnn", "transformer"] = "mean"
     """What makes a vector of an item's words. The texts of all items are read in every step of a training, which only
     `mean` does quickly for tens of thousands."""
+    image_size: Annotated[int, Field(ge=8, le=256)] = 32
+    """Pixels a side to which pictures are brought for the item tower's `image`. The pictures of all items are read in
+    every step of a training, unless `graph` is off and `loss` draws negatives."""
     fusion: Literal["sum", "concat", "gated", "attention"] = "sum"
     """How the item tower makes one vector of several."""
     id_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3

@@ -21,6 +21,7 @@ from recpipe.tables import (
     ARRIVED_ON,
     EVALUATION_EXAMPLES,
     HAPPENED_AT,
+    IMAGES,
     ITEM_FEATURES,
     ITEM_INDEX,
     MODEL_VERDICTS,
@@ -147,7 +148,7 @@ def item_numbering(root: Path, anchor: date) -> str:
     return found
 
 
-def examples_hash(root: Path, plan: Plan) -> str:
+def examples_hash(settings: Settings, plan: Plan) -> str:
     """A hash of the rows that make and judge the anchor's models, whatever files and order they lie in."""
     content = (
         "select count(*), bit_xor(hash(item_index, categories, brand, price_band, tokens)) from item_features "
@@ -155,10 +156,13 @@ def examples_hash(root: Path, plan: Plan) -> str:
     )
     training = f"select count(*), bit_xor(hash(items, days, types, shuffle_key)) {FROM_ROWS}"
     evaluation = f"select count(*), bit_xor(hash(user_id, items, days, types, seen, targets)) {FROM_USERS}"
-    with delta.connect(root, [ITEM_FEATURES, TRAINING_EXAMPLES, EVALUATION_EXAMPLES]) as lake:
+    pictures = "select count(*), bit_xor(hash(arrived_on, item_id, sha256)) from images where arrived_on <= ?"
+    with delta.connect(settings.lake, [IMAGES, ITEM_FEATURES, TRAINING_EXAMPLES, EVALUATION_EXAMPLES]) as lake:
         hashes = [_one(lake, training, rows) for rows in (plan.trial, plan.candidate, plan.champion)]
         hashes += [_one(lake, evaluation, users) for users in (plan.chooses, plan.judges)]
-        hashes += [lake.execute(content, [rows.ds]).fetchone() for rows in (plan.candidate, plan.champion)]
+        told = [content, pictures] if "image" in settings.model.item_inputs else [content]
+        days = [rows.ds for rows in (plan.candidate, plan.champion)]
+        hashes += [lake.execute(query, [day]).fetchone() for query in told for day in days]
     return "-".join(str(part) for found in hashes for part in found)
 
 

@@ -41,6 +41,7 @@ def tower_config(
             brands=int(content.brand.max(initial=0)),
             price_bands=int(content.price.max(initial=0)),
             words=int(content.text.max(initial=0)),
+            image_size=settings.image_size,
         ),
         user=UserTowerConfig(
             kind=settings.user_tower,

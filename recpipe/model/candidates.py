@@ -37,7 +37,7 @@ class Inputs:
 
 def read_inputs(settings: Settings, anchor: date) -> Inputs:
     plan = plan_of(settings, anchor)
-    numbering, rows = item_numbering(settings.lake, anchor), examples_hash(settings.lake, plan)
+    numbering, rows = item_numbering(settings.lake, anchor), examples_hash(settings, plan)
     deciding = [settings.model.model_dump(), settings.seed, numbering, plan, rows]
     digest = hashlib.sha256(json.dumps(deciding, default=str).encode()).hexdigest()[:16]
     return Inputs(anchor, plan, digest)
@@ -68,7 +68,7 @@ def train_candidate(settings: Settings, registry: Registry, inputs: Inputs) -> C
     """Choose the number of epochs on what came after an inner cut, then train anew with it for as many."""
     plan = inputs.plan
     trial = TrainingFiles.of(settings.lake, plan.trial)
-    catalogue = read_catalogue(settings.lake, plan.trial.ds)
+    catalogue = _catalogue(settings, plan.trial)
     validate = validator(read_evaluation_users(settings.lake, plan.chooses), catalogue)
     print(f"choosing the epochs for {inputs.anchor} on interactions up to {plan.trial.until}", flush=True)
     with registry.attempt(CANDIDATE, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
@@ -90,7 +90,7 @@ def refit(settings: Settings, registry: Registry, inputs: Inputs, epochs: int) -
 
 def _fit(settings: Settings, anchor: date, rows: Rows, epochs: int) -> tuple[Checkpoint, tuple[Epoch, ...]]:
     files = TrainingFiles.of(settings.lake, rows)
-    catalogue = read_catalogue(settings.lake, rows.ds)
+    catalogue = _catalogue(settings, rows)
     trained = train(files.read, catalogue, settings.model, settings.seed, epochs=epochs)
     training = {"rows": files.rows, "interactions": trained.interactions, "epochs": epochs, "seed": settings.seed}
     checkpoint = Checkpoint(
@@ -103,6 +103,10 @@ def _fit(settings: Settings, anchor: date, rows: Rows, epochs: int) -> tuple[Che
         table_versions={"training_examples": files.version},
     )
     return checkpoint, trained.log
+
+
+def _catalogue(settings: Settings, rows: Rows) -> Catalogue:
+    return read_catalogue(settings, rows.ds, settings.model.item_inputs, settings.model.image_size)
 
 
 def validator(users: EvaluationUsers, catalogue: Catalogue) -> Validate:

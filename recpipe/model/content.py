@@ -1,9 +1,8 @@
 """What is known of items beside who had them, as arrays."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -12,7 +11,12 @@ from numpy.typing import NDArray
 from recpipe import delta
 from recpipe.evaluation.metrics import Lists
 from recpipe.model.examples import arrow, lists_of, positions
-from recpipe.tables import ITEM_FEATURES
+from recpipe.model.pictures import CHANNELS, Landed, PictureStore
+from recpipe.settings import Settings
+from recpipe.tables import IMAGES, ITEM_FEATURES, PICTURES
+
+INPUTS = ("categories", "brand", "price", "text", "image")
+"""What an item tower may read beside the id, as fields of `ItemContent`."""
 
 
 @dataclass(frozen=True)
@@ -23,30 +27,32 @@ class ItemContent:
     brand: NDArray[np.int32]  # (items,)
     price: NDArray[np.int32]  # (items,), bands
     text: NDArray[np.int32]  # (items, most of an item), padding on the right
+    image: NDArray[np.int32]  # (items,), row of ``pixels``; 0 has no picture
+    pixels: NDArray[np.uint8]  # (pictures + 1, channels, side, side); items may share one
 
     @classmethod
     def none(cls, items: int) -> Self:
         lists, numbers = np.zeros((items, 1), np.int32), np.zeros(items, np.int32)
-        return cls(lists, numbers, numbers, lists)
+        return cls(lists, numbers, numbers, lists, numbers, np.zeros((1, CHANNELS, 1, 1), np.uint8))
 
     def __len__(self) -> int:
         return len(self.brand)
 
     def take(self, rows: NDArray[np.integer]) -> Self:
         """These rows; -1 gives a row of which nothing is known."""
-        return type(self)(*(np.pad(array, [(0, 1), *[(0, 0)] * (array.ndim - 1)])[rows] for array in self._arrays()))
+        taken = {}
+        for name in INPUTS:
+            array = getattr(self, name)
+            taken[name] = np.pad(array, [(0, 1), *[(0, 0)] * (array.ndim - 1)])[rows]
+        return replace(self, **taken)
 
     def says(self, inputs: Collection[str]) -> NDArray[np.bool_]:
         """(items,): whether any of ``inputs`` is known of an item."""
         says = np.zeros(len(self), dtype=bool)
-        for field in fields(self):
-            if field.name in inputs:
-                array = getattr(self, field.name)
-                says |= (array > 0) if array.ndim == 1 else (array > 0).any(axis=1)
+        for name in set(INPUTS) & set(inputs):
+            array = getattr(self, name)
+            says |= (array > 0) if array.ndim == 1 else (array > 0).any(axis=1)
         return says
-
-    def _arrays(self) -> list[NDArray[np.int32]]:
-        return [getattr(self, field.name) for field in fields(self)]
 
 
 @dataclass(frozen=True)
@@ -71,17 +77,52 @@ class Catalogue:
         return self.of_items(np.union1d(known, told).astype(np.int32))
 
 
-def read_catalogue(root: Path, ds: date) -> Catalogue:
-    """All items and their content as of ``ds``, from `item_features`."""
+def read_catalogue(settings: Settings, ds: date, inputs: Collection[str], image_size: int) -> Catalogue:
+    """All items and their content as of ``ds``; pictures of ``image_size`` pixels a side, if ``inputs`` name them.
+
+    Raises:
+        UserError: a picture is not there any more.
+    """
     query = (
         "select item_index, categories, brand, price_band, tokens from item_features where ds = ? order by item_index"
     )
-    with delta.connect(root, [ITEM_FEATURES]) as lake:
+    with delta.connect(settings.lake, [ITEM_FEATURES]) as lake:
         rows = arrow(lake, query, ds)
     numbers = {name: rows[name].to_numpy().astype(np.int32) for name in ("item_index", "brand", "price_band")}
-    lists = [right_padded(lists_of(rows[name])) for name in ("categories", "tokens")]
-    content = ItemContent(lists[0], numbers["brand"], numbers["price_band"], lists[1])
+    categories, text = (right_padded(lists_of(rows[name])) for name in ("categories", "tokens"))
+    nothing = ItemContent.none(len(rows))
+    image, pixels = nothing.image, nothing.pixels
+    if "image" in inputs:
+        image, pixels = _pictures(settings, ds, numbers["item_index"], image_size)
+    content = ItemContent(categories, numbers["brand"], numbers["price_band"], text, image, pixels)
     return Catalogue(numbers["item_index"], content)
+
+
+PICTURES_AS_OF = """
+    select item_index, max_by({'file': file, 'sha256': sha256, 'day': images.arrived_on}, images.arrived_on) as newest
+    from images join item_features using (item_id) where ds = $ds and images.arrived_on <= $ds
+    group by item_index order by item_index"""
+
+
+def _pictures(
+    settings: Settings, ds: date, items: NDArray[np.int32], size: int
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """The row of each item's newest picture as of ``ds``, and the pixels; the same bytes stand there once."""
+    with delta.connect(settings.lake, [IMAGES, ITEM_FEATURES]) as lake:
+        found = lake.execute(PICTURES_AS_OF, {"ds": ds}).fetchall()
+    places: dict[str, Landed] = {}
+    for _, newest in found:
+        file = f"arrived_on={newest['day']}/{newest['file']}"
+        places.setdefault(newest["sha256"], Landed(file, newest["sha256"]))
+    row_of = {sha256: row for row, sha256 in enumerate(places, start=1)}
+    image = np.zeros(len(items), dtype=np.int32)
+    image[np.searchsorted(items, [number for number, _ in found])] = [row_of[newest["sha256"]] for _, newest in found]
+    limits = settings.images
+    store = PictureStore(
+        settings.landing / PICTURES, settings.home / "cache" / "pictures", size, limits.max_bytes, limits.max_pixels
+    )
+    pixels = store.read(list(places.values()))
+    return image, np.concatenate([np.zeros_like(pixels, shape=(1, *pixels.shape[1:])), pixels])
 
 
 def right_padded(lists: Lists) -> NDArray[np.int32]:

@@ -31,7 +31,8 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
     torch_model = checkpoint.model.to(pick_device())
     config = torch_model.config
     users_of_day = read_user_histories(settings.lake, ds, config.user.history_length)
-    ranked = read_catalogue(settings.lake, ds).rankable(checkpoint.known, config.item.inputs)
+    catalogue = read_catalogue(settings, ds, config.item.inputs, config.item.image_size)
+    ranked = catalogue.rankable(checkpoint.known, config.item.inputs)
     user_vectors, item_vectors = vectors(torch_model, checkpoint.known, users_of_day.histories, ranked)
     has_known = np.isin(users_of_day.histories.items, ranked.numbers).any(axis=1)
     users = _rows(ds, user_vectors[has_known], checkpoint, user_id=users_of_day.user_ids.filter(pa.array(has_known)))

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recpipe.model.content import ItemContent
+from recpipe.model.pictures import CHANNELS
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class ItemTowerConfig:
     brands: int
     price_bands: int
     words: int
+    image_size: int  # pixels a side that pictures are read with
 
 
 class Items(NamedTuple):
@@ -36,11 +40,17 @@ class Items(NamedTuple):
     brands: Tensor  # (n,), 0 unknown
     price_bands: Tensor  # (n,), 0 unknown
     tokens: Tensor  # (n, most of an item), padding 0
+    images: Tensor  # (n,) row of pixels, 0 no picture
+    pixels: Tensor  # (pictures + 1, channels, side, side), uint8
 
     @classmethod
     def of(cls, ids: np.ndarray, content: ItemContent, device: torch.device | str = "cpu") -> Self:
-        arrays = (ids, content.categories, content.brand, content.price, content.text)
-        return cls(*(torch.from_numpy(np.asarray(array, dtype=np.int64)).to(device) for array in arrays))
+        arrays = (ids, content.categories, content.brand, content.price, content.text, content.image)
+        numbers = (torch.from_numpy(np.asarray(array, dtype=np.int64)).to(device) for array in arrays)
+        return cls(*numbers, torch.from_numpy(content.pixels).to(device))
+
+    def take(self, rows: Tensor) -> Self:
+        return type(self)(*(field[rows] for field in self[:-1]), self.pixels)
 
 
 class Categories(nn.Module):
@@ -141,11 +151,30 @@ class Text(nn.Module):
         return self.encoder(tokens[:, :longest]), (tokens > 0).any(dim=1)
 
 
+class Picture(nn.Module):
+    """Three convolutions that halve the side each, and the mean over what is left; other sides are read alike."""
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        widths = (CHANNELS, 16, 32, config.size)
+        layers = [
+            (nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GELU()) for before, after in pairwise(widths)
+        ]  # without a norm, which would take away how bright a picture is
+        self.layers = nn.Sequential(*(layer for both in layers for layer in both))
+        self.out = nn.Linear(config.size, config.size)
+
+    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
+        rows, of_item = items.images.unique(return_inverse=True)
+        x = self.layers(items.pixels[rows].float() / 127.5 - 1)  # (pictures, size, side / 8, side / 8)
+        return F.embedding(of_item, self.out(x.mean(dim=(2, 3)))), items.images > 0
+
+
 ENCODERS: dict[str, Callable[[ItemTowerConfig], nn.Module]] = {
     "categories": Categories,
     "brand": Brand,
     "price": Price,
     "text": Text,
+    "image": Picture,
 }
 """Each gives (n, size) vectors, and (n,) whether the item has what it reads."""
 
@@ -247,7 +276,7 @@ def embedding(count: int, size: int, padding: int = 0) -> nn.Embedding:
 def summed(numbers: Tensor, table: nn.Embedding) -> Tensor:
     """(n, most) numbers, padding 0, to (n, size): the sum of their vectors over the root of how many there are."""
     count = (numbers > 0).sum(dim=1, keepdim=True).clamp(min=1)
-    return nn.functional.embedding_bag(numbers, table.weight, mode="sum", padding_idx=0) / count.sqrt()
+    return F.embedding_bag(numbers, table.weight, mode="sum", padding_idx=0) / count.sqrt()
 
 
 def in_range(numbers: Tensor, table: nn.Embedding) -> Tensor:

@@ -68,7 +68,7 @@ class Objective:
             used = torch.cat([inputs[inputs < padding], targets, drawn.places]).unique()
         else:
             used = torch.arange(padding, device=targets.device)
-        items = Items(*(field[used] for field in self.items))
+        items = self.items.take(used)
         catalogue, bias = self.model.catalogue(items), self.model.bias(items)
         rows = torch.searchsorted(used, inputs.contiguous())  # padding comes last in both
         users = self.model.users(catalogue, rows, *histories[1:])[valid]  # (n, size)

@@ -121,8 +121,9 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint) -> Judgement:
     Nothing was chosen on these users, and they are looked at once.
     """
     users = read_evaluation_users(settings.lake, plan.judges)
-    catalogue = read_catalogue(settings.lake, plan.candidate.ds)
-    ranked = catalogue.rankable(candidate.known, candidate.model.config.item.inputs)
+    item = candidate.model.config.item
+    catalogue = read_catalogue(settings, plan.candidate.ds, item.inputs, item.image_size)
+    ranked = catalogue.rankable(candidate.known, item.inputs)
     seen, targets = among(users.seen, ranked.numbers), among(users.targets, ranked.numbers)
     sequences = TrainingFiles.of(settings.lake, plan.candidate).read()
     places, count = positions(sequences.items, ranked.numbers, missing=-1), len(ranked.numbers)

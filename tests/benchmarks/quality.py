@@ -15,7 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -105,8 +105,8 @@ def read_amazon(folder: Path, name: str) -> Shop:
     for row, number in enumerate(numbers.tolist()):
         its = attributes.get(str(number), [])
         categories[row, : len(its)] = its
-    nothing = ItemContent.none(len(numbers))
-    return Shop(items, days, Catalogue(numbers, ItemContent(categories, nothing.brand, nothing.price, nothing.text)))
+    content = replace(ItemContent.none(len(numbers)), categories=categories)
+    return Shop(items, days, Catalogue(numbers, content))
 
 
 def run(shop: Shop, settings: ModelSettings, seed: int) -> dict[str, object]:

@@ -17,13 +17,15 @@ from recpipe.tables import (
     ARRIVED_ON,
     EVALUATION_EXAMPLES,
     HAPPENED_AT,
+    IMAGES,
     ITEM_FEATURES,
     ITEM_INDEX,
     TRAINING_EXAMPLES,
     TYPE_CODES,
     USER_FEATURES,
 )
-from tests.rows import arrival, item_feature, user_feature
+from tests.pictures import png
+from tests.rows import arrival, item_feature, picture, user_feature
 
 FIRST_DAY = date(2024, 1, 1)
 HISTORY_LENGTH = 8
@@ -143,6 +145,17 @@ class Shop:
         """The items of the shop by number, of which nothing but the brand is known; 0: not even that."""
         rows = [item_feature(f"i{item:05}", item, ds=day(ds), brand=brand) for item, brand in brands.items()]
         delta.overwrite_partition(self.root, ITEM_FEATURES, rows, day(ds))
+
+    def pictures(self, shades: dict[int, int], arrived_on: int) -> None:
+        """A grey picture of each item, by its number."""
+        folder = self.root.parent / "landing" / "images" / f"arrived_on={day(arrived_on)}"
+        folder.mkdir(parents=True)
+        rows = []
+        for item, shade in shades.items():
+            content, item_id = png(shade=shade), f"i{item:05}"
+            (folder / f"{item_id}.png").write_bytes(content)
+            rows.append(picture(item_id, arrived_on=day(arrived_on), sha256=hashlib.sha256(content).hexdigest()))
+        delta.overwrite_partition(self.root, IMAGES, rows, day(arrived_on))
 
     def features(self, interactions: list[Interaction], ds: int) -> None:
         delta.overwrite_partition(self.root, USER_FEATURES, arrow_table(feature_rows(interactions, ds)), day(ds))

@@ -10,7 +10,7 @@ from recpipe.model.item_tower import Items, ItemTowerConfig
 from recpipe.model.towers import TowerConfig, TwoTower
 from recpipe.model.user_towers import UserTowerConfig
 
-INPUTS = ("id", "categories", "brand", "price", "text")
+INPUTS = ("id", "categories", "brand", "price", "text", "image")
 
 
 def config(items: int, length: int = 5, **changes: object) -> TowerConfig:
@@ -27,6 +27,7 @@ def config(items: int, length: int = 5, **changes: object) -> TowerConfig:
         brands=3,
         price_bands=5,
         words=6,
+        image_size=8,
     )
     user = UserTowerConfig(
         kind="attention", size=8, history_length=length, blocks=2, heads=1, dropout=0.5, time_gaps=True
@@ -58,9 +59,11 @@ def content(items: int) -> ItemContent:
     has = (numbers < items - 1).astype(np.int32)
     lists = [np.stack([numbers % most + 1, (numbers + 1) % most * has], axis=1) * has[:, None] for most in (4, 6)]
     categories, text = (array.astype(np.int32) for array in lists)
-    return ItemContent(
-        categories, (numbers % 3 + 1).astype(np.int32) * has, (numbers % 5 + 1).astype(np.int32) * has, text
-    )
+    draw = np.random.default_rng(1)
+    pixels = draw.integers(0, 256, (6, 3, 8, 8)).astype(np.uint8)
+    image = (numbers % 5 + 1).astype(np.int32) * has
+    brand, price = ((numbers % most + 1).astype(np.int32) * has for most in (3, 5))
+    return ItemContent(categories, brand, price, text, image, pixels)
 
 
 def inputs(items: int) -> Items:

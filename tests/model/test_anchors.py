@@ -138,7 +138,7 @@ def test_the_hash_of_the_examples_follows_the_rows_and_not_their_order(shop, set
     def hash_of(known, now):
         shop.anchor(known, anchor=7, cut=4, inner=1)
         shop.anchor(now, anchor=14, cut=4, before=7)
-        return examples_hash(shop.root, plan_of(settings(), day(14)))
+        return examples_hash(settings(), plan_of(settings(), day(14)))
 
     before = hash_of(KNOWN, [*KNOWN, Interaction("b", 2, 8)])
     assert hash_of(KNOWN[::-1], [Interaction("b", 2, 8), *KNOWN]) == before

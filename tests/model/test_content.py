@@ -1,6 +1,10 @@
+import shutil
+
 import numpy as np
+import pytest
 
 from recpipe import delta
+from recpipe.errors import UserError
 from recpipe.model.content import Catalogue, ItemContent, read_catalogue
 from recpipe.tables import ITEM_FEATURES
 from tests.model.conftest import day
@@ -29,15 +33,35 @@ def test_ranked_are_items_that_were_trained_on_and_those_with_content():
     assert nothing_known([]).rankable(known, ("brand",)).numbers.tolist() == [4, 9]
 
 
-def test_a_catalogue_is_what_item_features_told_on_the_day(shop):
+def test_a_catalogue_is_what_item_features_told_on_the_day(shop, settings):
     rows = [
         item_feature("b", 5, ds=day(3), tokens=[7, 8, 9], categories=[2], brand=4, price_band=6),
         item_feature("a", 2, ds=day(3), tokens=[], categories=[1, 2], brand=0, price_band=0),
     ]
     delta.overwrite_partition(shop.root, ITEM_FEATURES, rows, day(3))
-    found = read_catalogue(shop.root, day(3))
+    found = read_catalogue(settings(), day(3), ("text",), 8)
     assert found.numbers.tolist() == [2, 5]
     assert found.content.text.tolist() == [[0, 0, 0], [7, 8, 9]]
     assert found.content.categories.tolist() == [[1, 2], [2, 0]]
     assert (found.content.brand.tolist(), found.content.price.tolist()) == ([0, 4], [0, 6])
-    assert len(read_catalogue(shop.root, day(4)).numbers) == 0
+    assert found.content.image.tolist() == [0, 0]
+    assert len(read_catalogue(settings(), day(4), ("text", "image"), 8).numbers) == 0
+
+
+def test_a_picture_is_the_newest_as_of_the_day_and_equal_ones_stand_once(shop, settings):
+    delta.overwrite_partition(
+        shop.root, ITEM_FEATURES, [item_feature(f"i{n:05}", n, ds=day(3)) for n in range(4)], day(3)
+    )
+    for number, shades in {1: {0: 10, 1: 20}, 2: {0: 20, 3: 30}, 4: {1: 40}}.items():
+        shop.pictures(shades, arrived_on=number)
+    found = read_catalogue(settings(), day(3), ("image",), 8).content
+    assert found.pixels[found.image, 0, 4, 4].tolist() == [20, 20, 0, 30]
+    assert (len(found.pixels), found.image.tolist()[2]) == (3, 0)
+    assert found.says(("image",)).tolist() == [True, True, False, True]
+    shutil.rmtree(shop.root.parent / "landing")
+    assert read_catalogue(settings(), day(3), ("image",), 8).content.pixels.tolist() == found.pixels.tolist()
+    shutil.rmtree(shop.root.parent / "cache")
+    with pytest.raises(
+        UserError, match=r"expected the picture with SHA-256 .* found no file; restore it, or leave image"
+    ):
+        read_catalogue(settings(), day(3), ("image",), 8)

@@ -42,6 +42,16 @@ def taste(users: int = 300) -> list[Interaction]:
     return planted_chains(users=users, items=60, days=30)
 
 
+def likeness_to_groups(shop) -> list[tuple[int, float]]:
+    """The groups of ten items and the mean cosine of their vectors with that of item 60, the most like first."""
+    return rows(
+        shop,
+        "select i.item_index // 10, avg(list_dot_product(new.embedding[:-2], i.embedding[:-2])) as likeness "
+        "from item_embeddings i join item_embeddings new on new.item_index = 60 where i.item_index < 60 "
+        "group by 1 order by likeness desc",
+    )
+
+
 def noise(users: int) -> list[Interaction]:
     """Shoppers who all want one of a few items, and nothing follows from anything."""
     draw = np.random.default_rng(5)
@@ -98,10 +108,7 @@ def test_an_item_and_a_user_that_are_new_get_vectors_by_content(shop, settings):
     train_two_tower.main(day(29), settings())
     promote_model.main(day(29), settings())
     assert embed.main(day(30), settings()).rows_out == {"item_embeddings": 61, "user_embeddings": 301}
-    near = """
-        select i.item_index // 10, avg(list_dot_product(new.embedding[:-2], i.embedding[:-2])) from item_embeddings i
-        join item_embeddings new on new.item_index = 60 where i.item_index < 60 group by 1 order by 2 desc"""
-    likeness = rows(shop, near)
+    likeness = likeness_to_groups(shop)
     assert likeness[0][0] == 0
     assert likeness[0][1] > likeness[1][1] + 0.2
     wanted = """
@@ -109,6 +116,22 @@ def test_an_item_and_a_user_that_are_new_get_vectors_by_content(shop, settings):
         where user_id = 'new' and i.item_index < 60
         order by list_dot_product(user_embeddings.embedding, i.embedding) desc limit 5"""
     assert [group for (group,) in rows(shop, wanted)].count(0) >= 4
+
+
+def test_the_founding_model_ranks_an_item_that_nobody_had_by_its_picture(shop, settings):
+    """Embeddings and a perceptron make the user; an embedding and convolutions over pictures make the item."""
+    founding = {"user_tower": "mlp", "item_inputs": ("id", "image"), "graph": False, "image_size": 16, "patience": 8}
+    shop.number_items(61)
+    shop.anchor(taste(), anchor=29, cut=25)
+    shop.features(taste(), ds=30)
+    for ds in (29, 30):
+        shop.content(dict.fromkeys(range(61), 0), ds)
+    shop.pictures({item: 40 * (item % 60 // 10) for item in range(61)}, arrived_on=1)
+    train_two_tower.main(day(29), settings(**founding))
+    promote_model.main(day(29), settings(**founding))
+    assert rows(shop, "select verdict from model_verdicts") == [("promoted",)]
+    assert embed.main(day(30), settings(**founding)).rows_out == {"item_embeddings": 61, "user_embeddings": 300}
+    assert likeness_to_groups(shop)[0][0] == 0
 
 
 def test_other_content_makes_another_model(shop, settings):

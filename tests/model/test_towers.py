@@ -102,7 +102,7 @@ def test_each_input_moves_the_vector_of_its_item_alone(fusion, text_encoder):
     items = inputs(ITEMS)
     before = tower(items)
     assert before.shape == (ITEMS, 8)
-    fields = {"ids": 5, "categories": 4, "brands": 3, "price_bands": 5, "tokens": 6}
+    fields = {"ids": 5, "categories": 4, "brands": 3, "price_bands": 5, "tokens": 6, "images": 5}
     for field, value in fields.items():
         changed = getattr(items, field).clone()
         changed[0] = value
@@ -113,12 +113,13 @@ def test_each_input_moves_the_vector_of_its_item_alone(fusion, text_encoder):
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("missing", [*ENCODERS, "id"])
 def test_what_is_missing_or_unheard_of_weighs_nothing(fusion, missing):
-    field = {"brand": "brands", "price": "price_bands", "text": "tokens", "id": "ids"}.get(missing, missing)
+    fields = {"brand": "brands", "price": "price_bands", "text": "tokens", "id": "ids", "image": "images"}
+    field = fields.get(missing, missing)
     two_tower = model(config(ITEMS, inputs=INPUTS, fusion=fusion))
     items = inputs(ITEMS)
     absent = torch.full_like(getattr(items, field), ITEMS if missing == "id" else 0)
     without = two_tower.item_tower(items._replace(**{field: absent}))
-    if missing != "id":  # numbers that the vocabulary gave after the training
+    if missing not in ("id", "image"):  # numbers that the vocabulary gave after the training
         torch.testing.assert_close(two_tower.item_tower(items._replace(**{field: absent + 1000})), without)
     encoder = two_tower.item_tower.ids if missing == "id" else two_tower.item_tower.encoders[missing]
     with torch.no_grad():

@@ -1,0 +1,89 @@
+"""Pictures of items as small arrays of pixels, kept by content hash. The only Pillow of the train environment."""
+
+import hashlib
+import io
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from recpipe.errors import UserError
+from recpipe.tables import PICTURE_FORMATS
+
+CHANNELS = 3
+"""Red, green and blue."""
+
+
+class Landed(NamedTuple):
+    """Where a picture lies below `landing/images/`, and the hash of its bytes."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PictureStore:
+    """Reads pictures from ``landing``; what was read once lies in ``cache`` and is read from there, also by others."""
+
+    landing: Path
+    cache: Path
+    size: int  # of a side, in pixels
+    max_bytes: int
+    max_pixels: int
+    threads: int = 2
+
+    def read(self, pictures: Sequence[Landed]) -> NDArray[np.uint8]:
+        """(pictures, `CHANNELS`, size, size), from 0 to 255.
+
+        Raises:
+            UserError: a picture is not there any more, or is not the one that was taken in.
+        """
+        pixels = np.zeros((len(pictures), CHANNELS, self.size, self.size), dtype=np.uint8)
+        with ThreadPoolExecutor(max_workers=self.threads) as threads:
+            for row, found in enumerate(threads.map(self._one, pictures)):
+                pixels[row] = found
+        return pixels
+
+    def _one(self, picture: Landed) -> NDArray[np.uint8]:
+        shape = (CHANNELS, self.size, self.size)
+        kept = self.cache / str(self.size) / picture.sha256[:2] / picture.sha256
+        if kept.exists() and kept.stat().st_size == np.prod(shape):
+            return np.fromfile(kept, dtype=np.uint8).reshape(shape)
+        found = self._decoded(picture)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        staged = kept.with_name(f"{kept.name}.{id(found)}.part")
+        found.tofile(staged)
+        staged.replace(kept)
+        return found
+
+    def _decoded(self, picture: Landed) -> NDArray[np.uint8]:
+        path = self.landing / picture.file
+        try:
+            with path.open("rb") as file:
+                content = file.read(self.max_bytes + 1)
+        except FileNotFoundError:
+            raise _other(path, picture.sha256, "no file") from None
+        if (sha256 := hashlib.sha256(content).hexdigest()) != picture.sha256:
+            raise _other(path, picture.sha256, sha256)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            Image.MAX_IMAGE_PIXELS = self.max_pixels
+            with Image.open(io.BytesIO(content), formats=[name.upper() for name in PICTURE_FORMATS]) as opened:
+                opened.draft("RGB", (2 * self.size, 2 * self.size))  # a JPEG is decoded no larger than it need be
+                whole = opened.convert("RGBA")
+        on_white = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
+        square = ImageOps.pad(on_white, (self.size, self.size), color="white")
+        return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+
+
+def _other(path: Path, expected: str, found: str) -> UserError:
+    return UserError(
+        f"expected the picture with SHA-256 {expected[:12]} at {path}, found {found[:12]}; restore it, or leave image "
+        "out of RECPIPE_MODEL__ITEM_INPUTS"
+    )
