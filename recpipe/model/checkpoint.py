@@ -84,7 +84,13 @@ class Checkpoint:
             )
         tensors = load_tensors(weights)
         known = tensors.pop(KNOWN_ITEMS).numpy()
-        model = TwoTower(TowerConfig.of_json(explanation["config"]))
+        try:
+            model = TwoTower(TowerConfig.of_json(explanation["config"]))
+        except (KeyError, TypeError):
+            raise UserError(
+                f"expected a model of this version of recpipe at {folder}, found one of another; move the lake and the "
+                "registry away, run `recpipe init`, and run the nights again"
+            ) from None
         model.load_state_dict(tensors)  # strict: a missing, unexpected or misshapen tensor is an error
         return cls(
             anchor=date.fromisoformat(explanation["anchor"]),

@@ -78,7 +78,7 @@ class Objective:
         wrong_scores = users @ candidates[wrong].T + bias[wrong]  # (n, negatives)
         if self.settings.logq != "none":
             wrong_scores = wrong_scores - drawn.log_expected
-        wrong_scores = wrong_scores.masked_fill(_among(drawn.places, own, padding), -math.inf)
+        wrong_scores = wrong_scores.masked_fill(_among(drawn.places, own), -math.inf)
         if self.settings.hardest:
             wrong_scores = wrong_scores.topk(min(self.settings.hardest, wrong_scores.shape[1]), dim=1).values
         return SAMPLED[self.settings.loss](right_scores, wrong_scores, weights)
@@ -88,7 +88,9 @@ class Objective:
         return None if half_life is None else 0.5 ** ((self.newest_day - days).clamp(min=0) / half_life)
 
 
-def _among(places: Tensor, own: Tensor, padding: int) -> Tensor:
+def _among(places: Tensor, own: Tensor) -> Tensor:
     """(n, places): whether an item is one of the row's own."""
-    has = torch.zeros(len(own), padding + 1, dtype=torch.bool, device=own.device)
-    return has.scatter_(1, own, torch.ones_like(own, dtype=torch.bool))[:, places]
+    ascending = own.sort(dim=1).values
+    wanted = places.expand(len(own), -1).contiguous()
+    at = torch.searchsorted(ascending, wanted).clamp(max=own.shape[1] - 1)
+    return ascending.gather(1, at) == wanted

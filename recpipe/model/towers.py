@@ -89,8 +89,8 @@ class TwoTower(nn.Module):
 
     def bias(self, items: Items) -> Tensor:
         """(n,): the items' own, and for one without an id that of the least liked, since nobody had it yet."""
-        least = self.item_bias.min() if len(self.item_bias) else self.log_scale.new_zeros(())
-        return torch.cat([self.item_bias, least.detach()[None]])[items.ids]
+        least = self.item_bias.detach().min() if len(self.item_bias) else self.log_scale.new_zeros(())
+        return F.embedding(items.ids, torch.cat([self.item_bias, least[None]])[:, None])[:, 0]
 
     def user_vectors(self, catalogue: Tensor, rows: Tensor, days: Tensor, types: Tensor) -> Tensor:
         """What is stored of a user: (batch, size + 1), whose last number is 1 for the item's bias."""

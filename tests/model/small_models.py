@@ -46,7 +46,7 @@ def model(config: TowerConfig, seed: int = 3) -> TwoTower:
     torch.manual_seed(seed)
     made = TwoTower(config).eval()
     for name, parameter in made.named_parameters():
-        torch.nn.init.normal_(parameter, std=0.5)
+        torch.nn.init.normal_(parameter, std=0.3)
         if name.endswith(("ids.weight", "embedding.weight", "types.weight")):  # rows of padding stay zero
             with torch.no_grad():
                 parameter[-1 if "ids" in name else 0] = 0

@@ -87,6 +87,18 @@ def test_a_missing_model_is_named(tmp_path: Path):
         Checkpoint.load(tmp_path / "nowhere")
 
 
+def test_a_model_of_another_version_is_refused(tmp_path: Path):
+    checkpoint().save(tmp_path / "one")
+    file = tmp_path / "one" / "checkpoint.json"
+    explanation = json.loads(file.read_text())
+    for strange in ({"items": 3, "blocks": 1}, explanation["config"] | {"towers": 3}):
+        file.write_text(json.dumps(explanation | {"config": strange}))
+        with pytest.raises(
+            UserError, match=r"expected a model of this version of recpipe at .*one, found one of another"
+        ):
+            Checkpoint.load(tmp_path / "one")
+
+
 def test_d03_other_item_numbers_are_refused():
     with pytest.raises(UserError, match="expected the item numbers of 2024-01-10"):
         checkpoint().require_numbering("b" * 64)

@@ -106,7 +106,7 @@ def test_each_input_moves_the_vector_of_its_item_alone(fusion, text_encoder):
     for field, value in fields.items():
         changed = getattr(items, field).clone()
         changed[0] = value
-        moved = (tower(items._replace(**{field: changed})) - before).abs().sum(dim=1) > 1e-5
+        moved = (tower(items._replace(**{field: changed})) - before).abs().sum(dim=1) > 1e-7
         assert moved.tolist() == [True] + [False] * (ITEMS - 1), field
 
 
