@@ -120,11 +120,11 @@ class Shop:
         return found
 
     def files(self, day: date) -> dict[str, bytes]:
-        """Every data file of the day in the newest versions, with its bytes."""
+        """Every data file of the day in the newest versions of the public tables, with its bytes."""
         named = (
             file
             for table in TABLES
-            if table.partition
+            if table.partition and table.name not in PRIVATE
             for file in delta.snapshot_files(self.lake, table, {table.partition[0]: day})
         )
         return {file: Path(file).read_bytes() for file in named}
