@@ -84,7 +84,7 @@ test-slow: setup ## Nights in any order, kills, a real Airflow backwards, every 
 	@$(MAKE) --no-print-directory -j2 slow-nights slow-beside # a night leaves half of two cores idle
 
 slow-nights:
-	@.venvs/reader/bin/python -m pytest tests/slow/test_orders.py tests/slow/test_kills.py
+	@.venvs/reader/bin/python -m pytest -s tests/slow/test_orders.py tests/slow/test_kills.py # -s: points as they are tried
 
 slow-beside:
 	@.venvs/reader/bin/python -m pytest tests/slow/test_backfill.py tests/slow/test_real_nights.py tests/slow/test_real_files.py
