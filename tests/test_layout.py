@@ -101,7 +101,7 @@ def test_a_dag_takes_only_its_building_blocks_from_recpipe():
 def test_a_job_needs_only_its_own_environment(module):
     engine = {
         "spark": {"pyspark", "great_expectations", "faiss", "PIL"},
-        "train": {"torch", "petastorm", "mlflow"},
+        "train": {"torch", "petastorm", "mlflow", "PIL"},
         "reader": set(),
     }
     assert reached(module) <= engine[JOBS[module.stem]]

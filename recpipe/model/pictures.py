@@ -1,8 +1,6 @@
-"""Pictures of items as small arrays of pixels, kept by content hash. The only Pillow of the train environment."""
+"""Pictures of items as small arrays of pixels, kept by content hash."""
 
 import hashlib
-import io
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from recpipe.errors import UserError
-from recpipe.tables import PICTURE_FORMATS
+from recpipe.sources.pictures import square_pixels
 
 CHANNELS = 3
 """Red, green and blue."""
@@ -71,15 +68,8 @@ class PictureStore:
             raise _other(path, picture.sha256, "no file") from None
         if (sha256 := hashlib.sha256(content).hexdigest()) != picture.sha256:
             raise _other(path, picture.sha256, sha256)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.MAX_IMAGE_PIXELS = self.max_pixels
-            with Image.open(io.BytesIO(content), formats=[name.upper() for name in PICTURE_FORMATS]) as opened:
-                opened.draft("RGB", (2 * self.size, 2 * self.size))  # a JPEG is decoded no larger than it need be
-                whole = opened.convert("RGBA")
-        on_white = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
-        square = ImageOps.pad(on_white, (self.size, self.size), color="white")
-        return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+        pixels = np.frombuffer(square_pixels(content, self.size, self.max_pixels), dtype=np.uint8)
+        return np.ascontiguousarray(pixels.reshape(self.size, self.size, CHANNELS).transpose(2, 0, 1))
 
 
 def _other(path: Path, expected: str, found: str) -> UserError:
