@@ -68,29 +68,31 @@ def train_candidate(settings: Settings, registry: Registry, inputs: Inputs) -> C
     """Choose the number of epochs on what came after an inner cut, then train anew with it for as many."""
     plan = inputs.plan
     trial = TrainingFiles.of(settings.lake, plan.trial)
-    catalogue = _catalogue(settings, plan.trial)
+    catalogue = _catalogue(settings, plan.trial)  # the candidate's too, which knows the same day
     validate = validator(read_evaluation_users(settings.lake, plan.chooses), catalogue)
     print(f"choosing the epochs for {inputs.anchor} on interactions up to {plan.trial.until}", flush=True)
     with registry.attempt(CANDIDATE, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
         chosen = train(trial.read, catalogue, settings.model, settings.seed, validate=validate)
         print(f"training the candidate of {inputs.anchor} on interactions up to {plan.candidate.until}", flush=True)
-        checkpoint, _ = _fit(settings, inputs.anchor, plan.candidate, chosen.epochs)
+        checkpoint, _ = _fit(settings, inputs.anchor, plan.candidate, chosen.epochs, catalogue)
         attempt.keep(checkpoint, chosen.log)
     return checkpoint
 
 
 def refit(settings: Settings, registry: Registry, inputs: Inputs, epochs: int) -> Checkpoint:
     """Train on all that was known on the anchor day, for as many epochs as the candidate."""
+    champion = inputs.plan.champion
     print(f"training the champion of {inputs.anchor} on all interactions up to that day", flush=True)
     with registry.attempt(CHAMPION, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
-        checkpoint, log = _fit(settings, inputs.anchor, inputs.plan.champion, epochs)
+        checkpoint, log = _fit(settings, inputs.anchor, champion, epochs, _catalogue(settings, champion))
         attempt.keep(checkpoint, log)
     return checkpoint
 
 
-def _fit(settings: Settings, anchor: date, rows: Rows, epochs: int) -> tuple[Checkpoint, tuple[Epoch, ...]]:
+def _fit(
+    settings: Settings, anchor: date, rows: Rows, epochs: int, catalogue: Catalogue
+) -> tuple[Checkpoint, tuple[Epoch, ...]]:
     files = TrainingFiles.of(settings.lake, rows)
-    catalogue = _catalogue(settings, rows)
     trained = train(files.read, catalogue, settings.model, settings.seed, epochs=epochs)
     training = {"rows": files.rows, "interactions": trained.interactions, "epochs": epochs, "seed": settings.seed}
     checkpoint = Checkpoint(

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recpipe.model.content import ItemContent
+from recpipe.model.content import INPUTS, ItemContent
 from recpipe.model.pictures import CHANNELS
 
 
@@ -37,15 +37,15 @@ class Items(NamedTuple):
 
     ids: Tensor  # (n,) place among the model's own items; ``items`` for one that has none
     categories: Tensor  # (n, most of an item), padding 0
-    brands: Tensor  # (n,), 0 unknown
-    price_bands: Tensor  # (n,), 0 unknown
-    tokens: Tensor  # (n, most of an item), padding 0
-    images: Tensor  # (n,) row of pixels, 0 no picture
+    brand: Tensor  # (n,), 0 unknown
+    price: Tensor  # (n,), 0 unknown
+    text: Tensor  # (n, most of an item), padding 0
+    image: Tensor  # (n,) row of pixels, 0 no picture
     pixels: Tensor  # (pictures + 1, channels, side, side), uint8
 
     @classmethod
     def of(cls, ids: np.ndarray, content: ItemContent, device: torch.device | str = "cpu") -> Self:
-        arrays = (ids, content.categories, content.brand, content.price, content.text, content.image)
+        arrays = (ids, *(getattr(content, name) for name in INPUTS))
         numbers = (torch.from_numpy(np.asarray(array, dtype=np.int64)).to(device) for array in arrays)
         return cls(*numbers, torch.from_numpy(content.pixels).to(device))
 
@@ -65,23 +65,15 @@ class Categories(nn.Module):
         return summed(known, self.embedding), (known > 0).any(dim=1)
 
 
-class Brand(nn.Module):
-    def __init__(self, config: ItemTowerConfig) -> None:
+class Number(nn.Module):
+    """The vector of a number of which an item has one, 0 for none; ``name`` is the field of `Items`."""
+
+    def __init__(self, name: str, count: int, size: int) -> None:
         super().__init__()
-        self.embedding = embedding(config.brands, config.size)
+        self.name, self.embedding = name, embedding(count, size)
 
     def forward(self, items: Items) -> tuple[Tensor, Tensor]:
-        known = in_range(items.brands, self.embedding)
-        return self.embedding(known), known > 0
-
-
-class Price(nn.Module):
-    def __init__(self, config: ItemTowerConfig) -> None:
-        super().__init__()
-        self.embedding = embedding(config.price_bands, config.size)
-
-    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
-        known = in_range(items.price_bands, self.embedding)
+        known = in_range(getattr(items, self.name), self.embedding)
         return self.embedding(known), known > 0
 
 
@@ -146,7 +138,7 @@ class Text(nn.Module):
         self.encoder = TEXT_ENCODERS[config.text_encoder](config)
 
     def forward(self, items: Items) -> tuple[Tensor, Tensor]:
-        tokens = in_range(items.tokens, self.encoder.embedding)
+        tokens = in_range(items.text, self.encoder.embedding)
         longest = max(int((tokens > 0).sum(dim=1).max()) if len(tokens) else 0, 1)  # padding is on the right
         return self.encoder(tokens[:, :longest]), (tokens > 0).any(dim=1)
 
@@ -164,15 +156,15 @@ class Picture(nn.Module):
         self.out = nn.Linear(config.size, config.size)
 
     def forward(self, items: Items) -> tuple[Tensor, Tensor]:
-        rows, of_item = items.images.unique(return_inverse=True)
+        rows, of_item = items.image.unique(return_inverse=True)
         x = self.layers(items.pixels[rows].float() / 127.5 - 1)  # (pictures, size, side / 8, side / 8)
-        return F.embedding(of_item, self.out(x.mean(dim=(2, 3)))), items.images > 0
+        return F.embedding(of_item, self.out(x.mean(dim=(2, 3)))), items.image > 0
 
 
 ENCODERS: dict[str, Callable[[ItemTowerConfig], nn.Module]] = {
     "categories": Categories,
-    "brand": Brand,
-    "price": Price,
+    "brand": lambda config: Number("brand", config.brands, config.size),
+    "price": lambda config: Number("price", config.price_bands, config.size),
     "text": Text,
     "image": Picture,
 }

@@ -1,6 +1,7 @@
 """Pictures of items as small arrays of pixels, kept by content hash."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class PictureStore:
             return np.fromfile(kept, dtype=np.uint8).reshape(shape)
         found = self._decoded(picture)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        staged = kept.with_name(f"{kept.name}.{id(found)}.part")
+        staged = kept.with_name(f"{kept.name}.{os.getpid()}.part")
         found.tofile(staged)
         staged.replace(kept)
         return found
