@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import numpy as np
 import pyarrow as pa
 from petastorm import make_batch_reader
+from pyarrow.filesystem import LocalFileSystem
 
 from recpipe import delta
 from recpipe.model.anchors import Rows
@@ -19,6 +20,17 @@ from recpipe.tables import TRAINING_EXAMPLES
 
 LISTS = ("items", "days", "types")
 FIELDS = (*LISTS, "length", "shuffle_key")
+
+
+class NativeFiles(LocalFileSystem):
+    """Local files that pyarrow's threads read by themselves.
+
+    Petastorm would hand them Python's files, for which they need the interpreter, and one that still let go of such a
+    file when the process ended was seen to abort it, after all its work was done.
+    """
+
+    def open(self, path: str, mode: str = "rb") -> pa.NativeFile:
+        return pa.OSFile(path, mode)
 
 
 class RowsLostError(RuntimeError):
@@ -82,6 +94,7 @@ class TrainingFiles:
                 reader_pool_type="dummy",
                 num_epochs=1,
                 shuffle_row_groups=False,
+                filesystem=NativeFiles(),
             ) as reader,
         ):
             for chunk in reader:

@@ -97,7 +97,7 @@ def test_a_folder_with_a_space_is_read(tmp_path):
     assert len(TrainingFiles.of(shop.root, Rows(day(4), day(4))).read()) == 1
 
 
-def test_f11_a_process_that_read_ends_well(shop):
+def test_f11_processes_that_read_end_well(shop):
     shop.anchor(planted_chains(users=50, items=60, days=30), anchor=29, cut=20)
     code = (
         "import sys, datetime, pathlib\n"
@@ -106,5 +106,8 @@ def test_f11_a_process_that_read_ends_well(shop):
         "print(len(TrainingFiles.of(pathlib.Path(sys.argv[1]), (day, day)).read()))\n"
     )
     command = [sys.executable, "-c", code, str(shop.root), day(29).isoformat()]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "50\n", "")
+    several = [  # at once: on a busy machine one in three was seen to abort
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(6)
+    ]
+    ended = [(*process.communicate(timeout=60), process.returncode) for process in several]
+    assert ended == [("50\n", "", 0)] * 6
