@@ -3,25 +3,20 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
-from numpy.typing import NDArray
-
-from recpipe.evaluation.metrics import Lists, ndcg_at_k, ranking_hits
 from recpipe.job import JobResult
 from recpipe.model.anchors import Plan, Rows, examples_hash, item_numbering, plan_of
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import Catalogue, read_catalogue
-from recpipe.model.examples import EvaluationUsers, positions, read_evaluation_users
+from recpipe.model.examples import read_evaluation_users
+from recpipe.model.judging import validator
 from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
-from recpipe.model.towers import TwoTower
-from recpipe.model.training import Epoch, Validate, train, vectors
+from recpipe.model.training import Epoch, train
 from recpipe.settings import Settings
 
-K = 10
 ATTEMPTS = 3
 """Trainings of one anchor that may break before it is given up."""
 
@@ -69,7 +64,8 @@ def train_candidate(settings: Settings, registry: Registry, inputs: Inputs) -> C
     plan = inputs.plan
     trial = TrainingFiles.of(settings.lake, plan.trial)
     catalogue = _catalogue(settings, plan.trial)  # the candidate's too, which knows the same day
-    validate = validator(read_evaluation_users(settings.lake, plan.chooses), catalogue)
+    users = read_evaluation_users(settings.lake, plan.chooses)
+    validate = validator(users, catalogue, settings.model.item_inputs)
     print(f"choosing the epochs for {inputs.anchor} on interactions up to {plan.trial.until}", flush=True)
     with registry.attempt(CANDIDATE, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
         chosen = train(trial.read, catalogue, settings.model, settings.seed, validate=validate)
@@ -109,21 +105,3 @@ def _fit(
 
 def _catalogue(settings: Settings, rows: Rows) -> Catalogue:
     return read_catalogue(settings, rows.ds, settings.model.item_inputs, settings.model.image_size)
-
-
-def validator(users: EvaluationUsers, catalogue: Catalogue) -> Validate:
-    """Gives a model's mean NDCG@10 over ``users``, ranking every item that it has a vector for but those seen."""
-
-    def validate(model: TwoTower, known: NDArray[np.int32]) -> float:
-        ranked = catalogue.rankable(known, model.config.item.inputs)
-        seen, targets = among(users.seen, ranked.numbers), among(users.targets, ranked.numbers)
-        user_vectors, item_vectors = vectors(model, known, users.histories, ranked)
-        hits = ranking_hits(user_vectors, item_vectors, seen, targets, K)
-        return float(np.nanmean(ndcg_at_k(hits, targets.lengths())))
-
-    return validate
-
-
-def among(items: Lists, ranked: NDArray[np.int32]) -> Lists:
-    """Item numbers as places among those to be ranked; -1 for an item that is not."""
-    return replace(items, values=positions(items.values, ranked, missing=-1))

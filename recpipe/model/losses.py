@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-ROWS_AT_ONCE = 256
-"""Predictions whose scores are held at a time: few enough for a processor's cache at tens of thousands of items."""
+ROWS_AT_ONCE = {"cpu": 256, "cuda": 4096}
+"""Predictions whose scores are held at a time: few enough for a processor's cache at tens of thousands of items, and
+enough to keep a GPU busy."""
 
 
 def softmax_loss(  # noqa: PLR0913 - the two sides of the product, and what is right and what is left out
@@ -89,8 +90,9 @@ class _Softmax(torch.autograd.Function):
         of_users, of_items, of_bias = (torch.zeros_like(side, dtype=torch.float32) for side in (users, items, bias))
         left, right, total = users.to(dtype), items.to(dtype), users.new_zeros((), dtype=torch.float32)
         own = torch.where(own < len(items), own, targets[:, None])  # padding: harmless, as the target is put back
-        for first in range(0, len(users), ROWS_AT_ONCE):
-            rows = slice(first, first + ROWS_AT_ONCE)
+        at_once = ROWS_AT_ONCE[users.device.type]
+        for first in range(0, len(users), at_once):
+            rows = slice(first, first + at_once)
             scores, target = (left[rows] @ right.T).float().add_(bias), targets[rows, None]
             wanted = scores.gather(1, target)  # (rows, 1)
             scores.scatter_(1, own[rows], -math.inf).scatter_(1, target, wanted)

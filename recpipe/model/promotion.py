@@ -12,16 +12,15 @@ from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.evaluation.baselines import popular_all_time, popular_recent
 from recpipe.evaluation.metrics import METRICS as FIGURES
-from recpipe.evaluation.metrics import Lists, ranking_hits
 from recpipe.job import JobResult
 from recpipe.model.anchors import Plan, skip_reason
 from recpipe.model.batches import TrainingFiles
-from recpipe.model.candidates import ATTEMPTS, Inputs, K, among, read_inputs, refit
+from recpipe.model.candidates import ATTEMPTS, Inputs, read_inputs, refit
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import read_catalogue
 from recpipe.model.examples import positions, read_evaluation_users
+from recpipe.model.judging import Contest
 from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
-from recpipe.model.training import vectors
 from recpipe.settings import Settings
 from recpipe.tables import EVALUATION_EXAMPLES, METRICS, MODEL_VERDICTS
 
@@ -123,29 +122,27 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint) -> Judgement:
     users = read_evaluation_users(settings.lake, plan.judges)
     item = candidate.model.config.item
     catalogue = read_catalogue(settings, plan.candidate.ds, item.inputs, item.image_size)
-    ranked = catalogue.rankable(candidate.known, item.inputs)
-    seen, targets = among(users.seen, ranked.numbers), among(users.targets, ranked.numbers)
+    contest = Contest.of(users, catalogue, candidate.known, item.inputs)
     sequences = TrainingFiles.of(settings.lake, plan.candidate).read()
-    places, count = positions(sequences.items, ranked.numbers, missing=-1), len(ranked.numbers)
+    numbers = contest.ranked.numbers
+    places, count = positions(sequences.items, numbers, missing=-1), len(numbers)
     models = {
-        MODEL: vectors(candidate.model, candidate.known, users.histories, ranked),
+        MODEL: contest.vectors(candidate.model, candidate.known),
         "popular_all_time": _for_all(popular_all_time(places, count), len(users)),
         "popular_recent": _for_all(popular_recent(places, sequences.days, count, candidate.until), len(users)),
     }
     return Judgement(
-        figures={name: figures_of(*model, seen, targets) for name, model in models.items()},
+        figures={name: figures_of(contest, *model) for name, model in models.items()},
         users=len(users),
         strangers=users.strangers,
-        unknown_target_share=float(np.mean(targets.values < 0)),
+        unknown_target_share=float(np.mean(contest.targets.values < 0)),
     )
 
 
-def figures_of(
-    users: NDArray[np.floating], items: NDArray[np.floating], seen: Lists, targets: Lists
-) -> dict[str, float]:
+def figures_of(contest: Contest, users: NDArray[np.floating], items: NDArray[np.floating]) -> dict[str, float]:
     """Mean of every metric over the users that have targets."""
-    hits = ranking_hits(users, items, seen, targets, K)
-    return {name: float(np.nanmean(metric(hits, targets.lengths()))) for name, metric in FIGURES.items()}
+    hits, wanted = contest.hits(users, items), contest.targets.lengths()
+    return {name: float(np.nanmean(metric(hits, wanted))) for name, metric in FIGURES.items()}
 
 
 def _for_all(scores: NDArray[np.floating], users: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

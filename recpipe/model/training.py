@@ -42,8 +42,8 @@ class Trained:
     log: tuple[Epoch, ...]
 
 
-Validate = Callable[[TwoTower, NDArray[np.int32]], float]
-"""A model and its known items to a figure, of which more is better."""
+Validate = Callable[[NDArray[np.int32]], Callable[[TwoTower], float]]
+"""A model's known items to what gives it a figure, of which more is better: asked once, then after every epoch."""
 
 
 def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
@@ -81,14 +81,14 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
-    last = epochs or settings.epochs
+    last, figure = epochs or settings.epochs, validate(known) if validate else lambda _: math.nan
     best, log, started = None, [], time.monotonic()
     for number in range(1, last + 1):
         began = time.monotonic()
         sequences = sequences if number == 1 else _placed(read_epoch(), known)
         loss = _one_epoch(objective, optimizer, sequences, settings, number)
         rows_per_second = len(sequences) / (time.monotonic() - began)
-        log.append(Epoch(number, loss, rows_per_second, validate(model, known) if validate else math.nan))
+        log.append(Epoch(number, loss, rows_per_second, figure(model)))
         _report(log[-1], last, time.monotonic() - started)
         if best is None or not validate or log[-1].ndcg > best[0]:
             best = log[-1].ndcg, number, {name: value.clone() for name, value in model.state_dict().items()}

@@ -232,7 +232,7 @@ def test_a_candidate_is_trained_anew_for_the_epochs_that_an_inner_cut_chose(shop
     trained, calls, values = candidates.train, [], iter([0.1, 0.4, 0.3, 0.2])
 
     def spy(read, catalogue, model, seed, *, validate=None, epochs=None):
-        chosen = validate and (lambda *_: next(values))
+        chosen = validate and (lambda known: lambda model: next(values))
         found = trained(read, catalogue, model, seed, validate=chosen, epochs=epochs)
         calls.append((read.__self__.rows, epochs, found.epochs))
         return found

@@ -78,11 +78,11 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run():
     sequences = walks(100)
     seen, values = [], iter([0.1, 0.4, 0.3, 0.2, 0.9])
 
-    def validate(model, known):
+    def figure(model):
         seen.append(model.log_scale.item())
         return next(values)
 
-    trained = train(lambda: sequences, ITEMS, small(epochs=9, patience=2), seed=3, validate=validate)
+    trained = train(lambda: sequences, ITEMS, small(epochs=9, patience=2), seed=3, validate=lambda known: figure)
 
     assert len(trained.log) == 4
     assert trained.epochs == 2
@@ -92,8 +92,9 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run():
 def test_a_refit_for_the_chosen_epochs_is_the_run_that_chose_them():
     sequences = walks(100)
     values = iter([0.1, 0.4, 0.3, 0.2])
-    chosen = train(lambda: sequences, ITEMS, small(epochs=9, patience=2), 3, validate=lambda *_: next(values))
-    refit = train(lambda: sequences, ITEMS, small(epochs=9, patience=2), 3, epochs=chosen.epochs)
+    settings = small(epochs=9, patience=2)
+    chosen = train(lambda: sequences, ITEMS, settings, 3, validate=lambda known: lambda model: next(values))
+    refit = train(lambda: sequences, ITEMS, settings, 3, epochs=chosen.epochs)
     assert all(torch.equal(one, refit.model.state_dict()[name]) for name, one in chosen.model.state_dict().items())
 
 
