@@ -121,8 +121,9 @@ class ModelSettings(Section):
     precision: Literal["bfloat16", "float32"] = "bfloat16"
     """Of the products of users and items in training; sums are always taken in float32. bfloat16 takes half the time
     where the processor knows it."""
-    threads: Annotated[int, Field(ge=1, le=256)] = 2
-    """CPU threads of PyTorch; pinned, since another number may round sums differently."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """CPU threads of PyTorch; pinned, since another number may round sums differently. More help a large shop on idle
+    processors; beside a busy one they wait for each other, and two were seen to take eight times as long as one."""
 
     @model_validator(mode="after")
     def _choices_fit_together(self) -> "ModelSettings":

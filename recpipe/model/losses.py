@@ -13,6 +13,9 @@ ROWS_AT_ONCE = {"cpu": 256, "cuda": 4096}
 """Predictions whose scores are held at a time: few enough for a processor's cache at tens of thousands of items, and
 enough to keep a GPU busy."""
 
+TINY = 1e-37
+"""A chance below this counts as this, so that its logarithm is finite."""
+
 
 def softmax_loss(  # noqa: PLR0913 - the two sides of the product, and what is right and what is left out
     users: Tensor,
@@ -85,26 +88,14 @@ def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:
 
 
 class _Softmax(torch.autograd.Function):
+    """Every pass over the scores costs as much as a product that makes them, so there are few: bias and weights take
+    part in the products, as further columns of the two sides."""
+
     @staticmethod
     def forward(ctx, users, items, bias, targets, own, shares, dtype):  # noqa: PLR0913, PLR0917 - see `softmax_loss`
-        of_users, of_items, of_bias = (torch.zeros_like(side, dtype=torch.float32) for side in (users, items, bias))
-        left, right, total = users.to(dtype), items.to(dtype), users.new_zeros((), dtype=torch.float32)
-        own = torch.where(own < len(items), own, targets[:, None])  # padding: harmless, as the target is put back
-        at_once = ROWS_AT_ONCE[users.device.type]
-        for first in range(0, len(users), at_once):
-            rows = slice(first, first + at_once)
-            scores, target = (left[rows] @ right.T).float().add_(bias), targets[rows, None]
-            wanted = scores.gather(1, target)  # (rows, 1)
-            scores.scatter_(1, own[rows], -math.inf).scatter_(1, target, wanted)
-            of_all = scores.logsumexp(dim=1, keepdim=True)
-            total += ((of_all - wanted)[:, 0] * shares[rows]).sum()
-            of_scores = scores.sub_(of_all).exp_().scatter_add_(1, target, -torch.ones_like(wanted))
-            of_scores *= shares[rows, None]
-            of_bias += of_scores.sum(dim=0)
-            of_scores = of_scores.to(dtype)
-            of_users[rows] = (of_scores @ right).float()
-            of_items += (of_scores.T @ left[rows]).float()
-        ctx.save_for_backward(of_users, of_items, of_bias)
+        with torch.autocast(users.device.type, enabled=False):
+            total, *gradients = _softmax_and_gradients(users, items, bias, targets, own, shares, dtype)
+        ctx.save_for_backward(*gradients)
         ctx.types = users.dtype, items.dtype, bias.dtype
         return total
 
@@ -112,3 +103,35 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx, of_loss):
         gradients = (of_loss * gradient for gradient in ctx.saved_tensors)
         return *(gradient.to(kind) for gradient, kind in zip(gradients, ctx.types, strict=True)), None, None, None, None
+
+
+def _softmax_and_gradients(  # noqa: PLR0913, PLR0917 - see `softmax_loss`
+    users: Tensor, items: Tensor, bias: Tensor, targets: Tensor, own: Tensor, shares: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The loss, and in float32 what it is worth to the users, the items and the bias."""
+    count, size, at_once = len(users), users.shape[1], ROWS_AT_ONCE[users.device.type]
+    of_users = torch.empty_like(users, dtype=torch.float32)
+    of_items = users.new_zeros((len(items), size + 1), dtype=torch.float32)  # and of the bias
+    total = users.new_zeros((), dtype=torch.float32)
+    coarse = bias.to(dtype)
+    right = torch.cat([items.to(dtype), coarse[:, None], (bias - coarse).to(dtype)[:, None]], dim=1)
+    left = torch.cat([users.to(dtype), users.new_ones((count, 2), dtype=dtype)], dim=1)
+    weights = shares * count  # 1 where all count alike
+    weighted = torch.cat([users * weights[:, None], weights[:, None]], dim=1).to(dtype)
+    own = torch.where(own < len(items), own, targets[:, None])  # padding: harmless, as the target is put back
+    for first in range(0, count, at_once):
+        rows = slice(first, first + at_once)
+        scores = left[rows] @ right.T  # (rows, items)
+        each = torch.arange(len(scores), device=scores.device)
+        target = each, targets[rows]
+        wanted = scores[target]
+        scores[each[:, None], own[rows]] = -math.inf  # scatter_ would copy all scores
+        scores[target] = wanted
+        of_scores = scores.softmax(dim=1)
+        chance = of_scores[target]
+        total -= (chance.float().clamp(min=TINY).log() * shares[rows]).sum()
+        of_scores[target] = chance - 1
+        of_users[rows] = (of_scores @ right[:, :size]).float() * shares[rows, None]
+        of_items += (of_scores.T @ weighted[rows]).float()
+    of_items /= count
+    return total, of_users, of_items[:, :size], of_items[:, size]

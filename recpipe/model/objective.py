@@ -1,18 +1,24 @@
 """What a batch is trained towards: every place of a history predicts the item that came next."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from recpipe.model.examples import Sequences
+from recpipe.model.histories import Histories
 from recpipe.model.item_tower import Items
 from recpipe.model.losses import SAMPLED, softmax_loss
 from recpipe.model.negatives import SHARES, Sampler
 from recpipe.model.towers import TwoTower
 from recpipe.settings import ModelSettings
+
+Asked = Sequence[tuple[Histories, Tensor]]
+"""Histories, and which of their users x length places predict something."""
 
 
 @dataclass
@@ -34,44 +40,48 @@ class Objective:
             sampler = Sampler(settings.sampler, settings.negatives, count, shares)
         return cls(model, items, settings, sampler, int(sequences.days.max(initial=0)))
 
-    def loss(self, rows: Tensor, days: Tensor, types: Tensor) -> tuple[Tensor, int] | None:
-        """The mean loss of a batch and of how many predictions; None where nothing can be predicted.
-
-        Args:
-            rows: (batch, length + 1) places, padded on the left; days and types likewise.
+    def loss(self, batch: Sequence[Histories]) -> tuple[Tensor, int] | None:
+        """The mean loss of a batch, in groups of any lengths, and of how many predictions; None where nothing can be
+        predicted.
         """
-        padding = len(self.items.ids)
-        inputs, targets = rows[:, :-1], rows[:, 1:]  # each place predicts the next item
-        valid = (inputs < padding) & (targets < padding)  # (batch, length)
-        if not valid.any():  # a user of one item gives nothing to predict from
+        padding, device = len(self.items.ids), self.items.ids.device
+        widest = max(group.rows.shape[1] for group in batch)
+        asked, wanted = [], []
+        for group in batch:
+            follows = (group.rows[:, :-1] < padding) & (group.rows[:, 1:] < padding)  # each place predicts the next
+            places = follows.flatten().nonzero().squeeze(1).to(device)  # (n,), found before a GPU could be waited for
+            if len(places):
+                rows, days, types = group.to(device)
+                own = F.pad(rows, (widest - rows.shape[1], 0), value=padding)[places // follows.shape[1]]
+                wanted.append((rows[:, 1:].flatten()[places], own, days[:, 1:].flatten()[places]))
+                asked.append((Histories(rows[:, :-1], days[:, :-1], types[:, :-1]), places))
+        if not asked:
             return None
-        histories = inputs, days[:, :-1], types[:, :-1]
-        own = rows[:, None, :].expand(-1, inputs.shape[1], -1)[valid]  # (n, length + 1)
-        weights = self._weights(days[:, 1:][valid])
+        targets, own, days = (torch.cat(each) for each in zip(*wanted, strict=True))  # (n,), (n, widest), (n,)
         over = self._over_all if self.sampler is None else self._over_sampled
-        return over(histories, valid, targets[valid], own, weights), int(valid.sum())
+        return over(asked, targets, own, self._weights(days)), len(targets)
 
-    def _over_all(
-        self, histories: tuple[Tensor, ...], valid: Tensor, targets: Tensor, own: Tensor, weights: Tensor | None
-    ) -> Tensor:
+    def _over_all(self, asked: Asked, targets: Tensor, own: Tensor, weights: Tensor | None) -> Tensor:
         catalogue = self.model.catalogue(self.items)  # (items + 1, size)
-        users = self.model.users(catalogue, *histories)[valid]  # (n, size)
+        users = torch.cat([self.model.users(catalogue, *histories).flatten(0, 1)[at] for histories, at in asked])
         sides = users, self.model.candidates(catalogue), self.model.bias(self.items)
         return softmax_loss(*sides, targets, own, weights=weights, dtype=getattr(torch, self.settings.precision))
 
-    def _over_sampled(
-        self, histories: tuple[Tensor, ...], valid: Tensor, targets: Tensor, own: Tensor, weights: Tensor | None
-    ) -> Tensor:
-        drawn = self.sampler.draw(targets)
-        inputs, padding = histories[0], len(self.items.ids)
+    def _over_sampled(self, asked: Asked, targets: Tensor, own: Tensor, weights: Tensor | None) -> Tensor:
+        drawn, padding = self.sampler.draw(targets), len(self.items.ids)
         if self.model.graph is None:  # then the item tower need not read the others
-            used = torch.cat([inputs[inputs < padding], targets, drawn.places]).unique()
+            inputs = [histories.rows[histories.rows < padding] for histories, _ in asked]
+            used = torch.cat([*inputs, targets, drawn.places]).unique()
         else:
             used = torch.arange(padding, device=targets.device)
         items = self.items.take(used)
         catalogue, bias = self.model.catalogue(items), self.model.bias(items)
-        rows = torch.searchsorted(used, inputs.contiguous())  # padding comes last in both
-        users = self.model.users(catalogue, rows, *histories[1:])[valid]  # (n, size)
+        users = torch.cat(
+            [
+                self.model.users(catalogue, torch.searchsorted(used, rows.contiguous()), *when).flatten(0, 1)[at]
+                for (rows, *when), at in asked  # padding comes last in both
+            ]
+        )  # (n, size)
         candidates = self.model.candidates(catalogue)
         right, wrong = torch.searchsorted(used, targets), torch.searchsorted(used, drawn.places)
         right_scores = (users * candidates[right]).sum(dim=1) + bias[right]  # (n,)

@@ -19,6 +19,7 @@ from recpipe.errors import UserError
 from recpipe.model.assembly import new_model
 from recpipe.model.content import Catalogue
 from recpipe.model.examples import Sequences, known_items, positions
+from recpipe.model.histories import Histories, in_blocks, in_groups
 from recpipe.model.item_tower import Items
 from recpipe.model.objective import Objective
 from recpipe.model.towers import TwoTower
@@ -41,6 +42,9 @@ class Trained:
     epochs: int  # after which the weights were taken
     log: tuple[Epoch, ...]
 
+
+READ_EVERY = {"cpu": 1, "cuda": 16}
+"""Steps from one look at the loss to the next. A GPU is waited for at each; a sum that was not finite stays so."""
 
 Validate = Callable[[NDArray[np.int32]], Callable[[TwoTower], float]]
 """A model's known items to what gives it a figure, of which more is better: asked once, then after every epoch."""
@@ -109,25 +113,31 @@ def _one_epoch(
     objective.model.train()
     device = objective.model.log_scale.device
     batches = math.ceil(len(sequences) / settings.batch_size)
-    total, predictions = 0.0, 0
-    for step, batch in enumerate(_batches(sequences, settings.batch_size, len(objective.items.ids))):
+    total, predictions = torch.zeros((), device=device), 0
+    for step, batch in enumerate(_batches(sequences, settings.batch_size, objective)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, batches, (number - 1) * batches + step)
         with _precision(device):
-            found = objective.loss(*(tensor.to(device) for tensor in batch))
+            found = objective.loss(batch)
         if found is None:
             continue
         loss, count = found
-        if not torch.isfinite(loss):
-            raise UserError(
-                f"expected a finite loss, found {loss.item()} in epoch {number}; no model was kept: lower "
-                f"RECPIPE_MODEL__LEARNING_RATE, now {settings.learning_rate}"
-            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        total, predictions = total + loss.item() * count, predictions + count
-    return total / max(predictions, 1)
+        total, predictions = total + loss.detach() * count, predictions + count
+        if step % READ_EVERY[device.type] == 0:
+            _require_finite(total, settings, number)
+    _require_finite(total, settings, number)
+    return total.item() / max(predictions, 1)
+
+
+def _require_finite(loss: Tensor, settings: ModelSettings, epoch: int) -> None:
+    if not torch.isfinite(loss):
+        raise UserError(
+            f"expected a finite loss, found {loss.item()} in epoch {epoch}; no model was kept: lower "
+            f"RECPIPE_MODEL__LEARNING_RATE, now {settings.learning_rate}"
+        )
 
 
 def learning_rate(settings: ModelSettings, batches: int, step: int) -> float:
@@ -145,19 +155,16 @@ def _placed(sequences: Sequences, known: NDArray[np.int32]) -> Sequences:
     return Sequences(places, sequences.days, sequences.types)
 
 
-def _batches(sequences: Sequences, size: int, padding: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """(batch, length + 1) places, days and types in a new order, cut on the left to the batch's longest sequence."""
+def _batches(sequences: Sequences, size: int, objective: Objective) -> Iterator[list[Histories]]:
+    """``size`` sequences at a time in a new order, each batch in groups of like lengths.
+
+    A GPU works on paddings beside the rest, and would rather have one group.
+    """
+    padding, on_cpu = len(objective.items.ids), objective.items.ids.device.type == "cpu"
     order = torch.randperm(len(sequences)).numpy()
     for first in range(0, len(order), size):
-        rows = order[first : first + size]
-        yield shortened(sequences[rows], padding)
-
-
-def shortened(sequences: Sequences, padding: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Left padding cut off as far as no row needs it, which saves most of the work where histories are short."""
-    longest = max(int((sequences.items != padding).sum(axis=1).max(initial=0)), 2)
-    arrays = (sequences.items, sequences.days, sequences.types)
-    return tuple(torch.from_numpy(array[:, -longest:].astype(np.int64)) for array in arrays)
+        batch = sequences[order[first : first + size]]
+        yield in_groups(batch, padding) if on_cpu else [Histories.of(batch, padding)]
 
 
 def _precision(device: torch.device) -> AbstractContextManager:
@@ -193,8 +200,7 @@ def vectors(
     items = Items.of(positions(catalogue.numbers, known, missing=len(known)), catalogue.content, device)
     table = model.catalogue(items)
     users = np.zeros((len(histories), model.config.user.size + 1), dtype=np.float32)
-    for first in range(0, len(histories), 1024):  # one fixed block size: another may round differently
-        block = slice(first, first + 1024)
-        rows = shortened(histories[block].as_rows_of(catalogue.numbers), len(catalogue.numbers))
-        users[block] = model.user_vectors(table, *(tensor.to(device) for tensor in rows)).cpu().numpy()
+    sequences, padding = histories.as_rows_of(catalogue.numbers), len(catalogue.numbers)
+    for rows, block in in_blocks(sequences, padding, 1024):  # one fixed size: another may round differently
+        users[rows] = model.user_vectors(table, *block.to(device)).cpu().numpy()
     return users, model.item_vectors(table, items).cpu().numpy()

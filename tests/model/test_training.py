@@ -12,7 +12,7 @@ from recpipe.errors import UserError
 from recpipe.model import objective
 from recpipe.model.content import Catalogue
 from recpipe.model.examples import Sequences
-from recpipe.model.training import learning_rate, shortened, train, vectors
+from recpipe.model.training import learning_rate, train, vectors
 from recpipe.settings import ModelSettings
 from tests.model.small_models import content, nothing_known
 
@@ -125,13 +125,6 @@ def test_d06_users_of_one_item_give_no_target_and_no_nan():
     trained = train(lambda: alone, ITEMS, small(), seed=3)
     assert trained.log[-1].loss == 0
     assert all(torch.isfinite(value).all() for value in trained.model.state_dict().values())
-
-
-def test_columns_that_are_padding_in_every_row_are_cut_off():
-    padded = np.array([[9, 9, 9, 1, 2], [9, 9, 3, 1, 2]])
-    items, days, types = shortened(Sequences(padded, np.zeros((2, 5)), np.ones((2, 5))), padding=9)
-    assert items.tolist() == [[9, 1, 2], [3, 1, 2]]
-    assert days.shape == types.shape == (2, 3)
 
 
 CONTENT = Catalogue(np.arange(20, dtype=np.int32), content(20))
