@@ -97,3 +97,24 @@ def test_an_unknown_target_is_never_found_and_still_counts():
     hits = ranking_hits(np.ones((1, 1)), np.array([[1.0], [2.0]]), Lists.of([[]]), targets, 2)
     assert hits.tolist() == [[False, True]]
     assert metrics.recall_at_k(hits, targets.lengths()) == [0.5]
+
+
+@pytest.mark.parametrize("columns", [1, 9, 639, 640, 700, 5000])
+@pytest.mark.parametrize("values", [3, 100_000])  # few: nearly all are ties
+def test_the_best_are_those_of_a_whole_sort(columns, values):
+    draw = np.random.default_rng(columns)
+    scores = draw.integers(values, size=(40, columns)).astype(np.float32)
+    scores[draw.random(scores.shape) < 0.3] = -np.inf
+    scores[:3] = -np.inf
+    best = top_k(scores, 10)
+    sorted_scores = -np.sort(-scores, axis=1)[:, :10]
+    wanted = np.pad(sorted_scores, ((0, 0), (0, 10 - sorted_scores.shape[1])), constant_values=-np.inf)
+    found = np.where(best >= 0, np.take_along_axis(scores, np.maximum(best, 0), axis=1), -np.inf)
+    np.testing.assert_array_equal(found, wanted)
+    assert all(len(set(row[row >= 0].tolist())) == (row >= 0).sum() for row in best)
+
+
+def test_equal_scores_of_many_candidates_are_drawn_evenly():
+    best = top_k(np.zeros((4000, 1000), dtype=np.float32), 1)
+    thirds = np.bincount(best[:, 0] * 3 // 1000, minlength=3) / 4000
+    np.testing.assert_allclose(thirds, 1 / 3, atol=0.03)
