@@ -25,7 +25,7 @@ ELSEWHERE = {
 }
 BY_HAND = ("benchmarks", "slow")
 BESIDE = "end_to_end"
-HALF = ("test_ingest_reviews.py", "test_ingest_sample.py", "test_erased_users.py", "test_lines.py")
+HALF = ("test_ingest_reviews.py", "test_erased_users.py")
 """Of the Spark tests, by the time that they take."""
 PARTS = {
     BESIDE: ("reader", (BESIDE,)),

@@ -13,8 +13,9 @@ from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import Catalogue, read_catalogue
 from recpipe.model.examples import read_evaluation_users
 from recpipe.model.judging import validator
-from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
-from recpipe.model.training import Epoch, train
+from recpipe.model.progress import Epoch
+from recpipe.model.registry import CANDIDATE, CHAMPION, Attempt, Registry
+from recpipe.model.training import train
 from recpipe.settings import Settings
 
 ATTEMPTS = 3
@@ -68,9 +69,10 @@ def train_candidate(settings: Settings, registry: Registry, inputs: Inputs) -> C
     validate = validator(users, catalogue, settings.model.item_inputs)
     print(f"choosing the epochs for {inputs.anchor} on interactions up to {plan.trial.until}", flush=True)
     with registry.attempt(CANDIDATE, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
-        chosen = train(trial.read, catalogue, settings.model, settings.seed, validate=validate)
+        state = attempt.unfinished / "choice.safetensors"
+        chosen = train(trial.read, catalogue, settings.model, settings.seed, validate=validate, unfinished=state)
         print(f"training the candidate of {inputs.anchor} on interactions up to {plan.candidate.until}", flush=True)
-        checkpoint, _ = _fit(settings, inputs.anchor, plan.candidate, chosen.epochs, catalogue)
+        checkpoint, _ = _fit(settings, inputs.anchor, plan.candidate, chosen.epochs, catalogue, attempt)
         attempt.keep(checkpoint, chosen.log)
     return checkpoint
 
@@ -80,16 +82,17 @@ def refit(settings: Settings, registry: Registry, inputs: Inputs, epochs: int) -
     champion = inputs.plan.champion
     print(f"training the champion of {inputs.anchor} on all interactions up to that day", flush=True)
     with registry.attempt(CHAMPION, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
-        checkpoint, log = _fit(settings, inputs.anchor, champion, epochs, _catalogue(settings, champion))
+        checkpoint, log = _fit(settings, inputs.anchor, champion, epochs, _catalogue(settings, champion), attempt)
         attempt.keep(checkpoint, log)
     return checkpoint
 
 
-def _fit(
-    settings: Settings, anchor: date, rows: Rows, epochs: int, catalogue: Catalogue
+def _fit(  # noqa: PLR0913, PLR0917 - what it is trained on, for how long, and where its state is kept
+    settings: Settings, anchor: date, rows: Rows, epochs: int, catalogue: Catalogue, attempt: Attempt
 ) -> tuple[Checkpoint, tuple[Epoch, ...]]:
     files = TrainingFiles.of(settings.lake, rows)
-    trained = train(files.read, catalogue, settings.model, settings.seed, epochs=epochs)
+    state = attempt.unfinished / "model.safetensors"
+    trained = train(files.read, catalogue, settings.model, settings.seed, epochs=epochs, unfinished=state)
     training = {"rows": files.rows, "interactions": trained.interactions, "epochs": epochs, "seed": settings.seed}
     checkpoint = Checkpoint(
         anchor=anchor,

@@ -41,7 +41,7 @@ class Streaming:
     def __init__(self, targets: Tensor, items: int) -> None:
         self.between = torch.full((items,), float(items), device=targets.device)  # as if all were alike
         self.last = torch.zeros(items, device=targets.device)
-        self.seen = 0
+        self.seen = torch.zeros((), device=targets.device)
 
     def see(self, targets: Tensor) -> None:
         self.seen += len(targets)

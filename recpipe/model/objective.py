@@ -40,6 +40,10 @@ class Objective:
             sampler = Sampler(settings.sampler, settings.negatives, count, shares)
         return cls(model, items, settings, sampler, int(sequences.days.max(initial=0)))
 
+    def learned_shares(self) -> dict[str, Tensor]:
+        """What the sampler knows of the items' shares, by name; it changes on the way."""
+        return {} if self.sampler is None else vars(self.sampler.shares)
+
     def loss(self, batch: Sequence[Histories]) -> tuple[Tensor, int] | None:
         """The mean loss of a batch, in groups of any lengths, and of how many predictions; None where nothing can be
         predicted.

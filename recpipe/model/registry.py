@@ -20,7 +20,8 @@ from mlflow.exceptions import MlflowException
 
 from recpipe.errors import UserError
 from recpipe.model.checkpoint import STAGED, Checkpoint
-from recpipe.model.training import Epoch
+from recpipe.model.progress import Epoch
+from recpipe.settings import code_hash
 
 NAME = "two_tower"
 CANDIDATE, CHAMPION = "candidate", "champion"
@@ -33,6 +34,7 @@ class Attempt:
     client: MlflowClient
     run_id: str
     folder: Path
+    unfinished: Path  # folder for states of its trainings, which the next attempt at the same finds if this is killed
 
     def keep(self, checkpoint: Checkpoint, log: Sequence[Epoch]) -> None:
         """Store the model as the run's artifact, with the figures of its epochs."""
@@ -109,10 +111,12 @@ class Registry:
                 shutil.rmtree(left)
             tags = {"stage": stage, "anchor": anchor.isoformat(), "inputs": inputs}
             run_id = self.client.create_run(self.experiment_id, tags=tags, run_name=f"{anchor} {stage}").info.run_id
-            status = "FAILED"
+            status, unfinished = "FAILED", self.folder / "unfinished"
+            mine = unfinished / f"{stage}-{anchor}-{inputs}-{code_hash()}"
             try:
                 self.client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
-                yield Attempt(self.client, run_id, self._checkpoint(run_id))
+                with _gone_after(unfinished):
+                    yield Attempt(self.client, run_id, self._checkpoint(run_id), mine)
                 status = "FINISHED"
             finally:
                 self.client.set_terminated(run_id, status)
@@ -142,3 +146,14 @@ class Registry:
         """Where MLflow keeps the run's artifact `checkpoint`, from this folder and not from the address that it
         recorded, so that a registry may be moved with its lake."""
         return self.folder / "artifacts" / run_id / "artifacts" / "checkpoint"
+
+
+@contextmanager
+def _gone_after(folder: Path) -> Iterator[None]:
+    """What was left there is of no use after a training, nor after one that can only fail again."""
+    try:
+        yield
+    except UserError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,16 +23,9 @@ from recpipe.model.examples import Sequences, known_items, positions
 from recpipe.model.histories import Histories, in_blocks, in_groups
 from recpipe.model.item_tower import Items
 from recpipe.model.objective import Objective
+from recpipe.model.progress import Epoch, Progress
 from recpipe.model.towers import TwoTower
 from recpipe.settings import ModelSettings
-
-
-@dataclass(frozen=True)
-class Epoch:
-    number: int  # from 1
-    loss: float
-    rows_per_second: float
-    ndcg: float  # NaN when there is no validation
 
 
 @dataclass(frozen=True)
@@ -46,6 +40,9 @@ class Trained:
 READ_EVERY = {"cpu": 1, "cuda": 16}
 """Steps from one look at the loss to the next. A GPU is waited for at each; a sum that was not finite stays so."""
 
+SAVE_EVERY_SECONDS = 60.0
+"""A training that was killed loses at most this and an epoch."""
+
 Validate = Callable[[NDArray[np.int32]], Callable[[TwoTower], float]]
 """A model's known items to what gives it a figure, of which more is better: asked once, then after every epoch."""
 
@@ -58,6 +55,7 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     *,
     validate: Validate | None = None,
     epochs: int | None = None,
+    unfinished: Path | None = None,
 ) -> Trained:
     """Train a model on the sequences that ``read_epoch`` gives anew for each epoch.
 
@@ -67,6 +65,9 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     The learning rate decays over ``settings.epochs`` in both cases, also when training stops before: so a refit for
     the chosen number of epochs walks the same schedule as the run that chose it. A decay to 0 over the chosen epochs
     would be another schedule than the one whose validation chose them.
+
+    ``unfinished`` is a file for the state of the training. One that was killed goes on from there when it is started
+    again with the same rows, settings and code, and on CPU it ends with the same bits. Who keeps the model removes it.
 
     The model knows the items that occur. One that nobody had would keep its random vector and must not be ranked.
 
@@ -86,20 +87,26 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     last, figure = epochs or settings.epochs, validate(known) if validate else lambda _: math.nan
-    best, log, started = None, [], time.monotonic()
-    for number in range(1, last + 1):
+    progress = Progress(objective, optimizer)
+    if unfinished and progress.restore(unfinished):
+        print(f"going on after epoch {len(progress.log)}", flush=True)
+    saved = time.monotonic()
+    for number in range(len(progress.log) + 1, last + 1):
+        if progress.epochs_since_best() >= settings.patience:
+            break
         began = time.monotonic()
-        sequences = sequences if number == 1 else _placed(read_epoch(), known)
+        sequences = sequences or _placed(read_epoch(), known)
         loss = _one_epoch(objective, optimizer, sequences, settings, number)
         rows_per_second = len(sequences) / (time.monotonic() - began)
-        log.append(Epoch(number, loss, rows_per_second, figure(model)))
-        _report(log[-1], last, time.monotonic() - started)
-        if best is None or not validate or log[-1].ndcg > best[0]:
-            best = log[-1].ndcg, number, {name: value.clone() for name, value in model.state_dict().items()}
-        elif number - best[1] >= settings.patience:
-            break
-    model.load_state_dict(best[2])
-    return Trained(model.eval(), known, int((raw.items >= 0).sum()), best[1], tuple(log))
+        progress.add(Epoch(number, loss, rows_per_second, figure(model)))
+        sequences = None  # the next epoch reads them anew
+        _report(progress.log[-1], last, time.monotonic() - began)
+        if unfinished and time.monotonic() - saved >= SAVE_EVERY_SECONDS:
+            progress.save(unfinished)
+            saved = time.monotonic()
+    model.load_state_dict(progress.best)
+    interactions = int((raw.items >= 0).sum())
+    return Trained(model.eval(), known, interactions, progress.best_epoch, tuple(progress.log))
 
 
 def pick_device() -> torch.device:
@@ -172,7 +179,8 @@ def _precision(device: torch.device) -> AbstractContextManager:
 
 
 def _report(epoch: Epoch, last: int, seconds: float) -> None:
-    left = seconds / epoch.number * (last - epoch.number)
+    """``seconds``: what the epoch took."""
+    left = seconds * (last - epoch.number)
     ndcg = "" if math.isnan(epoch.ndcg) else f", validation NDCG@10 {epoch.ndcg:.4f}"
     print(
         f"epoch {epoch.number} of {last}: loss {epoch.loss:.4f}, {epoch.rows_per_second:,.0f} rows/s{ndcg}, "

@@ -136,7 +136,8 @@ def leftovers(shop: Shop) -> list[str]:
         time.sleep(0.2)
     known = {table.name for table in TABLES} | {".locks"}
     strange = [path.name for path in shop.lake.iterdir() if path.name not in known]
-    staged = [path.name for path in (shop.home / "registry").rglob(".staged-*")]
+    registry = shop.home / "registry"
+    staged = [path.name for path in (*registry.rglob(".staged-*"), *registry.glob("unfinished"))]
     return [*(f"process {process.pid}" for process in alive), *sorted(strange), *sorted(staged)]
 
 

@@ -7,7 +7,7 @@ from pyarrow import parquet
 
 from recpipe.model import batches
 from recpipe.model.anchors import Rows
-from recpipe.model.batches import RowsLostError, TrainingFiles
+from recpipe.model.batches import LISTS, RowsLostError, TrainingFiles
 from recpipe.tables import TYPE_CODES
 from tests.model.conftest import (
     HISTORY_LENGTH,
@@ -18,6 +18,7 @@ from tests.model.conftest import (
     planted_chains,
     training_rows,
 )
+from tests.model.pyarrow_rows import read_with_pyarrow
 
 
 def test_every_row_of_one_cut_is_read_once_in_the_order_of_its_key(shop):
@@ -111,3 +112,13 @@ def test_f11_processes_that_read_end_well(shop):
     ]
     ended = [(*process.communicate(timeout=60), process.returncode) for process in several]
     assert ended == [("50\n", "", 0)] * 6
+
+
+def test_petastorm_gives_what_pyarrow_alone_reads(shop):
+    shop.anchor(planted_chains(users=300, items=60, days=30), anchor=29, cut=20)
+    files = TrainingFiles.of(shop.root, Rows(day(29), day(29)))
+    ours, theirs = files.read(), read_with_pyarrow(files.files)
+    assert len(ours) == 300
+    for name in LISTS:
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+        assert getattr(ours, name).dtype == getattr(theirs, name).dtype == np.int32

@@ -231,9 +231,9 @@ def test_a_candidate_is_trained_anew_for_the_epochs_that_an_inner_cut_chose(shop
     two_anchors(shop, [])
     trained, calls, values = candidates.train, [], iter([0.1, 0.4, 0.3, 0.2])
 
-    def spy(read, catalogue, model, seed, *, validate=None, epochs=None):
+    def spy(read, catalogue, model, seed, *, validate=None, epochs=None, **options):
         chosen = validate and (lambda known: lambda model: next(values))
-        found = trained(read, catalogue, model, seed, validate=chosen, epochs=epochs)
+        found = trained(read, catalogue, model, seed, validate=chosen, epochs=epochs, **options)
         calls.append((read.__self__.rows, epochs, found.epochs))
         return found
 
