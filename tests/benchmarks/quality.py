@@ -30,16 +30,22 @@ from tests.benchmarks import public_data
 from tests.benchmarks.public_data import REAL, Shop, Split
 
 RECIPE = ModelSettings(
-    embedding_size=128,
+    embedding_size=256,
     batch_size=256,
     epochs=14,
     patience=4,
+    weight_decay=0.1,
     item_inputs=("id", "categories"),
 )
-IDS_ONLY = RECIPE.model_copy(update={"item_inputs": ("id",), "graph": False, "epochs": 20})
+IDS_ONLY = RECIPE.model_copy(
+    update={"item_inputs": ("id",), "graph": False, "epochs": 20, "embedding_size": 128, "weight_decay": 0.01}
+)
 """With neither content nor graph, to compare like with like."""
 LONG_HISTORIES = IDS_ONLY.model_copy(
-    update={"blocks": 2, "batch_size": 64, "epochs": 40, "patience": 6, "time_gaps": False}
+    update={
+        **{"blocks": 2, "batch_size": 64, "epochs": 40, "patience": 6, "time_gaps": False},
+        **{"dropout": 0.2, "item_dropout": 0.1},
+    }
 )
 IN_NO_ORDER = RECIPE.model_copy(
     update={"user_tower": "mlp", "batch_size": 32, "epochs": 60, "patience": 10, "time_gaps": False}
