@@ -5,7 +5,7 @@ import torch
 from recpipe.model.content import ItemContent
 from recpipe.model.examples import Sequences
 from recpipe.model.graph import Edges
-from recpipe.model.item_tower import ItemTowerConfig
+from recpipe.model.items import ItemTowerConfig
 from recpipe.model.towers import TowerConfig, TwoTower
 from recpipe.model.user_towers import UserTowerConfig
 from recpipe.settings import ModelSettings

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recpipe.model.examples import Sequences
 from recpipe.model.histories import Histories
-from recpipe.model.item_tower import Items
+from recpipe.model.items import Items
 from recpipe.model.losses import SAMPLED, softmax_loss
 from recpipe.model.negatives import SHARES, Sampler
 from recpipe.model.towers import TwoTower

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recpipe.model.graph import GraphStep
-from recpipe.model.item_tower import Items, ItemTower, ItemTowerConfig
+from recpipe.model.item_tower import ItemTower
+from recpipe.model.items import Items, ItemTowerConfig
 from recpipe.model.user_towers import UserTowerConfig, user_tower
 from recpipe.tables import TYPE_CODES
 

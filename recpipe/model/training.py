@@ -21,7 +21,7 @@ from recpipe.model.assembly import new_model
 from recpipe.model.content import Catalogue
 from recpipe.model.examples import Sequences, known_items, positions
 from recpipe.model.histories import Histories, in_blocks, in_groups
-from recpipe.model.item_tower import Items
+from recpipe.model.items import Items
 from recpipe.model.objective import Objective
 from recpipe.model.progress import Epoch, Progress
 from recpipe.model.towers import TwoTower

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from recpipe.model.content import Catalogue, ItemContent
-from recpipe.model.item_tower import Items, ItemTowerConfig
+from recpipe.model.items import Items, ItemTowerConfig
 from recpipe.model.towers import TowerConfig, TwoTower
 from recpipe.model.user_towers import UserTowerConfig
 

@@ -5,7 +5,7 @@ from recpipe.model.assembly import new_model
 from recpipe.model.content import ItemContent
 from recpipe.model.examples import Sequences
 from recpipe.model.histories import Histories, in_blocks, in_groups
-from recpipe.model.item_tower import Items
+from recpipe.model.items import Items
 from recpipe.model.objective import Objective
 from recpipe.settings import ModelSettings
 

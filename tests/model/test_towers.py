@@ -4,7 +4,9 @@ import torch
 
 from recpipe.model.content import Catalogue
 from recpipe.model.examples import Sequences
-from recpipe.model.item_tower import ENCODERS, FUSIONS, TEXT_ENCODERS, Items, ItemTower
+from recpipe.model.item_encoders import ENCODERS, TEXT_ENCODERS
+from recpipe.model.item_tower import FUSIONS, ItemTower
+from recpipe.model.items import Items
 from recpipe.model.training import vectors
 from recpipe.model.user_towers import GAP_BUCKETS, USER_TOWERS, gap_buckets
 from tests.model.small_models import INPUTS, config, content, inputs, model

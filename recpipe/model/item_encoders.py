@@ -1,0 +1,149 @@
+"""What an item tower makes of each thing that is known of an item."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recpipe.model.items import Items, ItemTowerConfig
+from recpipe.model.pictures import CHANNELS
+
+
+class Categories(nn.Module):
+    """The sum of the vectors of all of an item's categories over the root of their number."""
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.embedding = embedding(config.categories, config.size)
+
+    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
+        known = in_range(items.categories, self.embedding)
+        return summed(known, self.embedding), (known > 0).any(dim=1)
+
+
+class Number(nn.Module):
+    """The vector of a number of which an item has one, 0 for none; ``name`` is the field of `Items`."""
+
+    def __init__(self, name: str, count: int, size: int) -> None:
+        super().__init__()
+        self.name, self.embedding = name, embedding(count, size)
+
+    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
+        known = in_range(getattr(items, self.name), self.embedding)
+        return self.embedding(known), known > 0
+
+
+class TextMean(nn.Module):
+    """The sum of the words' vectors over the root of their number: what a large catalogue can afford at each step."""
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.embedding = embedding(config.words, config.size)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return summed(tokens, self.embedding)
+
+
+class TextCnn(nn.Module):
+    """Convolutions over two and three words, the strongest answer of each filter (Kim, 2014)."""
+
+    WIDTHS = (2, 3)
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.embedding = embedding(config.words, config.size)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(config.size, config.size, width, padding=width - 1) for width in self.WIDTHS
+        )
+        self.out = nn.Linear(len(self.WIDTHS) * config.size, config.size)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embedding(tokens).transpose(1, 2)  # (n, size, length)
+        strongest = [convolution(x).relu().amax(dim=2) for convolution in self.convolutions]
+        return self.out(torch.cat(strongest, dim=1))
+
+
+class TextTransformer(nn.Module):
+    """Self-attention of one layer over the words, and their mean."""
+
+    HEADS = 2
+    LONGEST = 512
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.embedding = embedding(config.words, config.size)
+        self.position = nn.Parameter(torch.randn(self.LONGEST, config.size) * 0.02)
+        self.layer = nn.TransformerEncoderLayer(
+            config.size, self.HEADS, 2 * config.size, config.dropout, "gelu", batch_first=True, norm_first=True
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        known = tokens > 0
+        known = torch.cat([known[:, :1] | ~known.any(dim=1, keepdim=True), known[:, 1:]], dim=1)  # else NaN
+        x = self.embedding(tokens) + self.position[: tokens.shape[1]]
+        x = self.layer(x, src_key_padding_mask=~known) * known[..., None]
+        return x.sum(dim=1) / known.sum(dim=1, keepdim=True)
+
+
+TEXT_ENCODERS = {"mean": TextMean, "cnn": TextCnn, "transformer": TextTransformer}
+
+
+class Text(nn.Module):
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.encoder = TEXT_ENCODERS[config.text_encoder](config)
+
+    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
+        tokens = in_range(items.text, self.encoder.embedding)
+        longest = max(int((tokens > 0).sum(dim=1).max()) if len(tokens) else 0, 1)  # padding is on the right
+        return self.encoder(tokens[:, :longest]), (tokens > 0).any(dim=1)
+
+
+class Picture(nn.Module):
+    """Three convolutions that halve the side each, and the mean over what is left; other sides are read alike."""
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        widths = (CHANNELS, 16, 32, config.size)
+        layers = [
+            (nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GELU()) for before, after in pairwise(widths)
+        ]  # without a norm, which would take away how bright a picture is
+        self.layers = nn.Sequential(*(layer for both in layers for layer in both))
+        self.out = nn.Linear(config.size, config.size)
+
+    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
+        rows, of_item = items.image.unique(return_inverse=True)
+        x = self.layers(items.pixels[rows].float() / 127.5 - 1)  # (pictures, size, side / 8, side / 8)
+        return F.embedding(of_item, self.out(x.mean(dim=(2, 3)))), items.image > 0
+
+
+ENCODERS: dict[str, Callable[[ItemTowerConfig], nn.Module]] = {
+    "categories": Categories,
+    "brand": lambda config: Number("brand", config.brands, config.size),
+    "price": lambda config: Number("price", config.price_bands, config.size),
+    "text": Text,
+    "image": Picture,
+}
+"""Each gives (n, size) vectors, and (n,) whether the item has what it reads."""
+
+
+def embedding(count: int, size: int, padding: int = 0) -> nn.Embedding:
+    """A table of ``count`` vectors and one of zeros, which stands at 0 or, as ``padding``, behind them."""
+    table = nn.Embedding(count + 1, size, padding_idx=padding)
+    nn.init.normal_(table.weight, std=size**-0.5)
+    with torch.no_grad():
+        table.weight[padding].zero_()
+    return table
+
+
+def summed(numbers: Tensor, table: nn.Embedding) -> Tensor:
+    """(n, most) numbers, padding 0, to (n, size): the sum of their vectors over the root of how many there are."""
+    count = (numbers > 0).sum(dim=1, keepdim=True).clamp(min=1)
+    return F.embedding_bag(numbers, table.weight, mode="sum", padding_idx=0) / count.sqrt()
+
+
+def in_range(numbers: Tensor, table: nn.Embedding) -> Tensor:
+    """Numbers that the table holds; one that was given after the training counts as none."""
+    return torch.where(numbers < table.num_embeddings, numbers, 0)
