@@ -125,6 +125,10 @@ class ModelSettings(Section):
     """CPU threads of PyTorch; pinned, since another number may round sums differently. More help a large shop on idle
     processors; beside a busy one they wait for each other, and two were seen to take eight times as long as one."""
 
+    ranks: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that train one model together, each on a part of every batch: as many as there are GPUs. They are
+    started by torchrun on this machine."""
+
     @model_validator(mode="after")
     def _choices_fit_together(self) -> "ModelSettings":
         if self.embedding_size % self.heads:

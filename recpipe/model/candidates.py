@@ -11,11 +11,9 @@ from recpipe.model.anchors import Plan, Rows, examples_hash, item_numbering, pla
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import Catalogue, read_catalogue
-from recpipe.model.examples import read_evaluation_users
-from recpipe.model.judging import validator
+from recpipe.model.launch import Training, trained
 from recpipe.model.progress import Epoch
 from recpipe.model.registry import CANDIDATE, CHAMPION, Attempt, Registry
-from recpipe.model.training import train
 from recpipe.settings import Settings
 
 ATTEMPTS = 3
@@ -62,15 +60,12 @@ def train_candidates(settings: Settings, anchors: Sequence[date]) -> JobResult:
 
 def train_candidate(settings: Settings, registry: Registry, inputs: Inputs) -> Checkpoint:
     """Choose the number of epochs on what came after an inner cut, then train anew with it for as many."""
-    plan = inputs.plan
-    trial = TrainingFiles.of(settings.lake, plan.trial)
+    plan, model = inputs.plan, settings.model
     catalogue = _catalogue(settings, plan.trial)  # the candidate's too, which knows the same day
-    users = read_evaluation_users(settings.lake, plan.chooses)
-    validate = validator(users, catalogue, settings.model.item_inputs)
     print(f"choosing the epochs for {inputs.anchor} on interactions up to {plan.trial.until}", flush=True)
-    with registry.attempt(CANDIDATE, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
-        state = attempt.unfinished / "choice.safetensors"
-        chosen = train(trial.read, catalogue, settings.model, settings.seed, validate=validate, unfinished=state)
+    with registry.attempt(CANDIDATE, inputs.anchor, inputs.hash, model.model_dump()) as attempt:
+        choice = Training(plan.trial, attempt.unfinished / "choice.safetensors", chooses=plan.chooses)
+        chosen = trained(settings, choice, catalogue)
         print(f"training the candidate of {inputs.anchor} on interactions up to {plan.candidate.until}", flush=True)
         checkpoint, _ = _fit(settings, inputs.anchor, plan.candidate, chosen.epochs, catalogue, attempt)
         attempt.keep(checkpoint, chosen.log)
@@ -91,19 +86,18 @@ def _fit(  # noqa: PLR0913, PLR0917 - what it is trained on, for how long, and w
     settings: Settings, anchor: date, rows: Rows, epochs: int, catalogue: Catalogue, attempt: Attempt
 ) -> tuple[Checkpoint, tuple[Epoch, ...]]:
     files = TrainingFiles.of(settings.lake, rows)
-    state = attempt.unfinished / "model.safetensors"
-    trained = train(files.read, catalogue, settings.model, settings.seed, epochs=epochs, unfinished=state)
-    training = {"rows": files.rows, "interactions": trained.interactions, "epochs": epochs, "seed": settings.seed}
+    fit = trained(settings, Training(rows, attempt.unfinished / "model.safetensors", epochs=epochs), catalogue)
+    training = {"rows": files.rows, "interactions": fit.interactions, "epochs": epochs, "seed": settings.seed}
     checkpoint = Checkpoint(
         anchor=anchor,
         until=rows.until,
-        model=trained.model,
-        known=trained.known,
+        model=fit.model,
+        known=fit.known,
         item_numbering=item_numbering(settings.lake, rows.ds),
         training=training,
         table_versions={"training_examples": files.version},
     )
-    return checkpoint, trained.log
+    return checkpoint, fit.log
 
 
 def _catalogue(settings: Settings, rows: Rows) -> Catalogue:

@@ -13,8 +13,9 @@ from recpipe.model.anchors import Decision, item_numbering
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import read_catalogue
 from recpipe.model.examples import read_user_histories
+from recpipe.model.ranks import Ranks
 from recpipe.model.registry import Registry
-from recpipe.model.training import pick_device, vectors
+from recpipe.model.training import vectors
 from recpipe.settings import Settings
 from recpipe.tables import ITEM_EMBEDDINGS, ITEM_INDEX, USER_EMBEDDINGS
 
@@ -28,7 +29,7 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
     """
     checkpoint = Registry(settings.registry).load(decision.model_version)
     checkpoint.require_numbering(item_numbering(settings.lake, checkpoint.anchor))
-    torch_model = checkpoint.model.to(pick_device())
+    torch_model = checkpoint.model.to(Ranks.here().device)
     config = torch_model.config
     users_of_day = read_user_histories(settings.lake, ds, config.user.history_length)
     catalogue = read_catalogue(settings, ds, config.item.inputs, config.item.image_size)

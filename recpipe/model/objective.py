@@ -49,7 +49,7 @@ class Objective:
         predicted.
         """
         padding, device = len(self.items.ids), self.items.ids.device
-        widest = max(group.rows.shape[1] for group in batch)
+        widest = max((group.rows.shape[1] for group in batch), default=0)
         asked, wanted = [], []
         for group in batch:
             follows = (group.rows[:, :-1] < padding) & (group.rows[:, 1:] < padding)  # each place predicts the next

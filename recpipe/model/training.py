@@ -24,6 +24,7 @@ from recpipe.model.histories import Histories, in_blocks, in_groups
 from recpipe.model.items import Items
 from recpipe.model.objective import Objective
 from recpipe.model.progress import Epoch, Progress
+from recpipe.model.ranks import Ranks
 from recpipe.model.towers import TwoTower
 from recpipe.settings import ModelSettings
 
@@ -67,7 +68,11 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     would be another schedule than the one whose validation chose them.
 
     ``unfinished`` is a file for the state of the training. One that was killed goes on from there when it is started
-    again with the same rows, settings and code, and on CPU it ends with the same bits. Who keeps the model removes it.
+    again with the same rows, settings and code, and alone on a CPU it ends with the same bits. Who keeps the model
+    removes it.
+
+    In processes that torchrun started, all of which must call this with the same arguments (``validate`` counts in the
+    first alone), each takes a part of every batch; all of them end with the same model.
 
     The model knows the items that occur. One that nobody had would keep its random vector and must not be ranked.
 
@@ -76,7 +81,8 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(seed)
-    device = pick_device()
+    ranks = Ranks.here()
+    device = ranks.device
     raw = read_epoch()
     known = known_items(raw.items)
     content, sequences = catalogue.of_items(known).content, _placed(raw, known)
@@ -89,19 +95,22 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     last, figure = epochs or settings.epochs, validate(known) if validate else lambda _: math.nan
     progress = Progress(objective, optimizer)
     if unfinished and progress.restore(unfinished):
-        print(f"going on after epoch {len(progress.log)}", flush=True)
+        ranks.say(f"going on after epoch {len(progress.log)}")
+    if ranks.rank:  # else all would leave out the same activations
+        torch.manual_seed(seed + ranks.rank + ranks.count * len(progress.log))
     saved = time.monotonic()
     for number in range(len(progress.log) + 1, last + 1):
         if progress.epochs_since_best() >= settings.patience:
             break
         began = time.monotonic()
         sequences = sequences or _placed(read_epoch(), known)
-        loss = _one_epoch(objective, optimizer, sequences, settings, number)
+        loss = _one_epoch(objective, optimizer, sequences, settings, number, ranks)
         rows_per_second = len(sequences) / (time.monotonic() - began)
-        progress.add(Epoch(number, loss, rows_per_second, figure(model)))
+        ndcg = ranks.number_of_first(math.nan if ranks.rank else figure(model))
+        progress.add(Epoch(number, loss, rows_per_second, ndcg))
         sequences = None  # the next epoch reads them anew
-        _report(progress.log[-1], last, time.monotonic() - began)
-        if unfinished and time.monotonic() - saved >= SAVE_EVERY_SECONDS:
+        ranks.say(_report(progress.log[-1], last, time.monotonic() - began))
+        if unfinished and not ranks.rank and time.monotonic() - saved >= SAVE_EVERY_SECONDS:
             progress.save(unfinished)
             saved = time.monotonic()
     model.load_state_dict(progress.best)
@@ -109,28 +118,30 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     return Trained(model.eval(), known, interactions, progress.best_epoch, tuple(progress.log))
 
 
-def pick_device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _one_epoch(
-    objective: Objective, optimizer: torch.optim.Optimizer, sequences: Sequences, settings: ModelSettings, number: int
+def _one_epoch(  # noqa: PLR0913, PLR0917 - what is trained, on what and how, and by whom
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    sequences: Sequences,
+    settings: ModelSettings,
+    number: int,
+    ranks: Ranks,
 ) -> float:
     """Every sequence once, in a new order. Gives the mean loss of a prediction."""
     objective.model.train()
     device = objective.model.log_scale.device
     batches = math.ceil(len(sequences) / settings.batch_size)
+    parameters = list(objective.model.parameters())
     total, predictions = torch.zeros((), device=device), 0
-    for step, batch in enumerate(_batches(sequences, settings.batch_size, objective)):
+    for step, batch in enumerate(_batches(sequences, settings.batch_size, objective, ranks)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, batches, (number - 1) * batches + step)
         with _precision(device):
             found = objective.loss(batch)
+        optimizer.zero_grad(set_to_none=True)
+        found = ranks.backward(found, parameters)
         if found is None:
             continue
         loss, count = found
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
         optimizer.step()
         total, predictions = total + loss.detach() * count, predictions + count
         if step % READ_EVERY[device.type] == 0:
@@ -162,15 +173,15 @@ def _placed(sequences: Sequences, known: NDArray[np.int32]) -> Sequences:
     return Sequences(places, sequences.days, sequences.types)
 
 
-def _batches(sequences: Sequences, size: int, objective: Objective) -> Iterator[list[Histories]]:
-    """``size`` sequences at a time in a new order, each batch in groups of like lengths.
+def _batches(sequences: Sequences, size: int, objective: Objective, ranks: Ranks) -> Iterator[list[Histories]]:
+    """``size`` sequences at a time in a new order; of each batch this rank's part, in groups of like lengths.
 
     A GPU works on paddings beside the rest, and would rather have one group.
     """
     padding, on_cpu = len(objective.items.ids), objective.items.ids.device.type == "cpu"
-    order = torch.randperm(len(sequences)).numpy()
+    order = ranks.of_first(torch.randperm(len(sequences))).numpy()
     for first in range(0, len(order), size):
-        batch = sequences[order[first : first + size]]
+        batch = sequences[ranks.mine(order[first : first + size])]
         yield in_groups(batch, padding) if on_cpu else [Histories.of(batch, padding)]
 
 
@@ -178,14 +189,13 @@ def _precision(device: torch.device) -> AbstractContextManager:
     return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
-def _report(epoch: Epoch, last: int, seconds: float) -> None:
+def _report(epoch: Epoch, last: int, seconds: float) -> str:
     """``seconds``: what the epoch took."""
     left = seconds * (last - epoch.number)
     ndcg = "" if math.isnan(epoch.ndcg) else f", validation NDCG@10 {epoch.ndcg:.4f}"
-    print(
+    return (
         f"epoch {epoch.number} of {last}: loss {epoch.loss:.4f}, {epoch.rows_per_second:,.0f} rows/s{ndcg}, "
-        f"at most {left:.0f} s left",
-        flush=True,
+        f"at most {left:.0f} s left"
     )
 
 

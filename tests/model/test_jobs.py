@@ -14,7 +14,7 @@ import pytest
 
 from recpipe import delta
 from recpipe.errors import UserError
-from recpipe.model import batches, candidates, promotion
+from recpipe.model import batches, candidates, launch, promotion
 from recpipe.model.anchors import plan_of
 from recpipe.model.promotion import Verdict, judge, record
 from recpipe.model.registry import CANDIDATE, Registry
@@ -229,7 +229,7 @@ def test_c06_what_comes_after_the_anchor_before_reaches_no_weight_of_a_candidate
 
 def test_a_candidate_is_trained_anew_for_the_epochs_that_an_inner_cut_chose(shop, settings, monkeypatch):
     two_anchors(shop, [])
-    trained, calls, values = candidates.train, [], iter([0.1, 0.4, 0.3, 0.2])
+    trained, calls, values = launch.train, [], iter([0.1, 0.4, 0.3, 0.2])
 
     def spy(read, catalogue, model, seed, *, validate=None, epochs=None, **options):
         chosen = validate and (lambda known: lambda model: next(values))
@@ -237,7 +237,7 @@ def test_a_candidate_is_trained_anew_for_the_epochs_that_an_inner_cut_chose(shop
         calls.append((read.__self__.rows, epochs, found.epochs))
         return found
 
-    monkeypatch.setattr(candidates, "train", spy)
+    monkeypatch.setattr(launch, "train", spy)
     candidates.train_candidates(settings(epochs=9, patience=2), [day(29)])
     known_at = {until: len(histories(taste(100), until)) for until in (18, 22)}
     assert calls == [(known_at[18], None, 2), (known_at[22], 2, 2)]
@@ -327,7 +327,7 @@ def test_an_anchor_whose_training_breaks_again_and_again_is_given_up(shop, setti
 
     shop.number_items(60)
     shop.anchor(taste(100), anchor=29, cut=25)
-    monkeypatch.setattr(candidates, "train", breaks)
+    monkeypatch.setattr(launch, "train", breaks)
     for _ in range(candidates.ATTEMPTS):
         with pytest.raises(UserError, match="finite loss"):
             train_two_tower.main(day(29), settings())
