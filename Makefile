@@ -95,7 +95,7 @@ check-backfill: setup ## Four days by a real Airflow forward and backwards; exit
 bench-ingest: setup ## Ingest of a million reviews beside DuckDB reading the same file; minutes, run by hand
 	@.venvs/spark/bin/python -m tests.benchmarks.ingest
 
-bench-nightly: setup ## First load and a night at a million and at eight million reviews; an hour or two, run by hand
+bench-nightly: setup ## First load and a night at a million and at eight million reviews; half an hour, run by hand
 	@.venvs/reader/bin/python -m tests.benchmarks.nightly $(BENCH)
 
 bench-quality: setup ## Ranking of public data beside published figures; DATA=beauty SEEDS=1 for a part, else hours; goes on where it was

@@ -33,9 +33,6 @@ class Contest:
         ranked = catalogue.rankable(known, inputs)
         return cls(ranked, users.histories, *(_among(items, ranked.numbers) for items in (users.seen, users.targets)))
 
-    def __len__(self) -> int:
-        return len(self.histories)
-
     def vectors(self, model: TwoTower, known: NDArray[np.int32]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         return vectors(model, known, self.histories, self.ranked)
 

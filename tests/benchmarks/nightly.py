@@ -9,7 +9,7 @@ A model is trained on the first arrival alone, for a few epochs, and by its sett
 no measured night trains, and all of them score with that model if it beats popularity. The output says if not. So that
 there is something to learn, the first arrival is of a twentieth of the users and of the month before.
 
-`make bench-nightly` takes an hour or more and some 25 GB of disk. `make bench-nightly BENCH="--scale 0.02"` is a test.
+`make bench-nightly` takes half an hour on 2 cores. `make bench-nightly BENCH="--scale 0.02"` is a test.
 """
 
 import argparse

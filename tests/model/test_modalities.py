@@ -19,7 +19,6 @@ from recpipe.settings import ModelSettings
 
 KINDS, OF_BOTH, SIDE, TAKEN = 4, 8, 8, 5
 ITEMS = KINDS * KINDS * OF_BOTH
-BY_CHANCE = 10 / (ITEMS - TAKEN)
 BY_ONE = 10 / (KINDS * OF_BOTH - TAKEN)  # ten of those that are of one kind by word, or by picture
 """Recall@10 to be expected."""
 
