@@ -20,9 +20,13 @@ WAYS = {
 EPOCHS = 6
 
 
+@pytest.fixture(autouse=True)
+def saved_after_every_epoch(monkeypatch):
+    monkeypatch.setattr(training, "SAVE_EVERY_SECONDS", 0.0)
+
+
 def run(way: str, unfinished: Path | None, dies_in: int | None = None) -> Trained:
     """One training; it kills itself when it reads the rows of the epoch ``dies_in``."""
-    training.SAVE_EVERY_SECONDS = 0.0
     sequences, read = walks(120), []
 
     def rows():
@@ -42,7 +46,8 @@ def bits(trained: Trained) -> list[bytes]:
 def test_a_killed_training_goes_on_to_the_same_bits(way, tmp_path, capsys):
     file = tmp_path / "state" / "model.safetensors"
     code = (
-        "import sys, pathlib; from tests.model.test_progress import run; "
+        "import sys, pathlib; from tests.model.test_progress import run, training; "
+        "training.SAVE_EVERY_SECONDS = 0.0; "
         "run(sys.argv[1], pathlib.Path(sys.argv[2]), dies_in=4)"
     )
     killed = subprocess.run([sys.executable, "-c", code, way, str(file)], check=False, capture_output=True)
@@ -54,8 +59,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(way, tmp_path, capsys):
     assert [epoch.loss for epoch in ended.log] == [epoch.loss for epoch in undisturbed.log]
 
 
-def test_what_was_best_before_the_kill_is_kept_and_patience_counts_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SAVE_EVERY_SECONDS", 0.0)
+def test_what_was_best_before_the_kill_is_kept_and_patience_counts_on(tmp_path):
     file, values, sequences = tmp_path / "state.safetensors", [0.1, 0.3, 0.2, 0.25, 0.28, 0.4], walks(120)
 
     def one(unfinished, figures):
