@@ -205,7 +205,7 @@ def test_readers_see_whole_states_while_spark_overwrites_a_day(lake, unaudited):
     with ThreadPoolExecutor(1) as beside:
         reading = beside.submit(read)
         try:
-            for turn in range(20):
+            for turn in range(8):
                 lake.overwrite_partition(REVIEWS, few if turn % 2 else many, MONDAY)
         finally:
             done.set()

@@ -83,7 +83,7 @@ def test_an_erased_user_is_in_no_table_of_later_runs(lake, home):
     assert rows(lake, ITEM_INDEX, "item_index, item_id") == [(0, "I1"), (1, "I2"), (2, "I4"), (3, "I3")]
 
 
-def test_e14_a_forgotten_user_is_in_no_batch_no_file_and_no_later_night(lake, home):
+def test_e14_a_forgotten_user_is_in_no_batch_no_file_and_not_in_the_night_run_again(lake, home):
     for table in (REVIEWS, USER_FEATURES):  # so that Spark's checkpoints are there, too, and name the user
         delta.open_table(lake.root, table).alter.set_table_properties({"delta.checkpointInterval": "1"})
     night(lake, home, TUESDAY)
@@ -95,14 +95,13 @@ def test_e14_a_forgotten_user_is_in_no_batch_no_file_and_no_later_night(lake, ho
     assert naming(lake.root, GONE) == {"erased_users"}
     assert rows(lake, TRAINING_EXAMPLES) == []
     night(lake, home, TUESDAY)
-    night(lake, home, WEDNESDAY)
     assert naming(lake.root, GONE) == {"erased_users"}
-    again = [row for row in rows(lake, TRAINING_EXAMPLES) if row[0] == TUESDAY]
+    again = rows(lake, TRAINING_EXAMPLES)
     # The user's two are gone: the sequence up to the cut, and the one up to the anchor.
     assert (len(before[TRAINING_EXAMPLES]), len(again)) == (5, 3)
     counted = ITEM_FEATURES.column_names.index("review_count")
     assert [row[counted] for row in before[ITEM_FEATURES]] == [3, 2, 1]
-    assert rows(lake, ITEM_FEATURES, "ds, item_id, review_count")[:3] == [
+    assert rows(lake, ITEM_FEATURES, "ds, item_id, review_count") == [
         (TUESDAY, "I1", 2),
         (TUESDAY, "I2", 1),
         (TUESDAY, "I4", 1),
