@@ -5,6 +5,7 @@ targets, and ``target_counts``, (users,): how many targets the user has, found o
 for a user without targets: an empty test list is undefined, not 0.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -82,29 +83,47 @@ def _floor(scores: NDArray[np.floating], wanted: int) -> NDArray[np.floating]:
     return np.partition(scores, last, axis=1)[:, last, None]
 
 
-def ranking_hits(
-    users: NDArray[np.floating], items: NDArray[np.floating], seen: Lists, targets: Lists, k: int
-) -> NDArray[np.bool_]:
-    """Rank every candidate for every user, seen items left out, and mark the targets among the first k.
+Scores = Callable[[int, int], NDArray[np.floating]]
+"""Scores of all candidates for the users first … last - 1: (last - first, candidates), which the ranking may change."""
+
+
+def ranked_lists(scores: Scores, seen: Lists, k: int) -> NDArray[np.integer]:
+    """Rank every candidate for every user, seen items left out.
 
     Args:
-        users: (users, size); the score of a pair is the dot product of its vectors.
-        items: (candidates, size).
         seen: by user, candidates that must not be ranked.
+
+    Returns:
+        (users, k) candidates, the best first; -1 where a user has fewer.
+    """
+    lists = np.full((len(seen), k), -1, dtype=np.int64)
+    for first in range(0, len(seen), BLOCK):
+        last = min(first + BLOCK, len(seen))
+        of_block = scores(first, last)
+        of_block[seen.cells(first, last)] = -np.inf
+        lists[first:last] = top_k(of_block, k, seed=first)
+    return lists
+
+
+def products(users: NDArray[np.floating], items: NDArray[np.floating]) -> Scores:
+    """Scores that are the dot products of vectors: (users, size) and (candidates, size)."""
+    return lambda first, last: users[first:last] @ items.T
+
+
+def hits_among(lists: NDArray[np.integer], targets: Lists) -> NDArray[np.bool_]:
+    """Mark the targets in the lists.
+
+    Args:
+        lists: (users, k), see `ranked_lists`.
         targets: by user, candidates to be found; -1 for an item that is no candidate, which nothing can find.
 
     Returns:
         (users, k) hits.
     """
-    hits = np.zeros((len(users), k), dtype=bool)
-    for first in range(0, len(users), BLOCK):
-        last = min(first + BLOCK, len(users))
-        scores = users[first:last] @ items.T  # (block, candidates)
-        scores[seen.cells(first, last)] = -np.inf
-        wanted = np.zeros((last - first, len(items) + 1), dtype=bool)  # the last column is rank "no item", -1
-        wanted[targets.cells(first, last)] = True
-        hits[first:last] = np.take_along_axis(wanted, top_k(scores, k, seed=first), axis=1)
-    return hits
+    rows, wanted = targets.cells(0, len(targets))
+    count = max(lists.max(initial=-1), wanted.max(initial=-1)) + 1
+    pairs = np.arange(len(lists))[:, None] * count + lists
+    return np.isin(pairs, rows * count + wanted) & (lists >= 0)
 
 
 def recall_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:
@@ -125,6 +144,12 @@ def hit_rate_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -
 def mrr_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:
     """1 / rank of the first target, ranks from 1; 0 if none is among the first k."""
     return _over_targets(hits.any(axis=1) / (hits.argmax(axis=1) + 1), target_counts)
+
+
+def average_precision_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:
+    """Sum of the precision at the rank of each target found / targets, of which at most k count. Its mean is MAP."""
+    precision = hits.cumsum(axis=1) / (np.arange(hits.shape[1]) + 1)  # at each rank
+    return _over_targets((precision * hits).sum(axis=1) / target_counts.clip(1, hits.shape[1]), target_counts)
 
 
 def ndcg_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:
@@ -148,5 +173,6 @@ METRICS = {
     "precision_at_10": precision_at_k,
     "hit_rate_at_10": hit_rate_at_k,
     "mrr_at_10": mrr_at_k,
+    "map_at_10": average_precision_at_k,
 }
 """The figures by which an anchor is judged, on hits with k = 10."""

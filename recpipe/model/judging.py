@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recpipe.evaluation.metrics import Lists, ndcg_at_k, ranking_hits
+from recpipe.evaluation.metrics import Lists, hits_among, ndcg_at_k, products, ranked_lists
 from recpipe.model.content import Catalogue
 from recpipe.model.examples import EvaluationUsers, Sequences, positions
 from recpipe.model.towers import TwoTower
@@ -37,8 +37,8 @@ class Contest:
         return vectors(model, known, self.histories, self.ranked)
 
     def hits(self, users: NDArray[np.floating], items: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """(users, K), see `ranking_hits`."""
-        return ranking_hits(users, items, self.seen, self.targets, K)
+        """(users, K), see `hits_among`."""
+        return hits_among(ranked_lists(products(users, items), self.seen, K), self.targets)
 
 
 def _among(items: Lists, ranked: NDArray[np.int32]) -> Lists:

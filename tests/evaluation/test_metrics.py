@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recpipe.evaluation import metrics
-from recpipe.evaluation.metrics import Lists, ranking_hits, top_k
+from recpipe.evaluation.metrics import Lists, hits_among, products, ranked_lists, top_k
 
 
 def slow_reference(ranked: list[int], targets: set[int], k: int) -> dict[str, float]:
@@ -16,6 +16,7 @@ def slow_reference(ranked: list[int], targets: set[int], k: int) -> dict[str, fl
         "precision_at_10": len(found) / k,
         "hit_rate_at_10": 1.0 if found else 0.0,
         "mrr_at_10": 1 / found[0] if found else 0.0,
+        "map_at_10": sum(n / rank for n, rank in enumerate(found, start=1)) / min(len(targets), k),
         "ndcg_at_10": sum(1 / math.log2(rank + 1) for rank in found) / ideal,
     }
 
@@ -31,7 +32,7 @@ def test_every_metric_equals_a_slow_reference(items):
     unknown = draw.random(users) < 0.3
 
     wanted = Lists.of([[*mine, -1] if lost else mine for mine, lost in zip(targets, unknown, strict=True)])
-    hits = ranking_hits(user_vectors, item_vectors, Lists.of(seen), wanted, 10)
+    hits = hits_among(ranked_lists(products(user_vectors, item_vectors), Lists.of(seen), 10), wanted)
 
     scores = user_vectors @ item_vectors.T
     expected = []
@@ -49,6 +50,7 @@ def test_a_target_at_rank_two_of_two_targets():
     assert metrics.precision_at_k(hits, counts) == [1 / 3]
     assert metrics.mrr_at_k(hits, counts) == [0.5]
     assert metrics.hit_rate_at_k(hits, counts) == [1.0]
+    assert metrics.average_precision_at_k(hits, counts) == [0.25]
     assert metrics.ndcg_at_k(hits, counts) == pytest.approx([(1 / math.log2(3)) / (1 + 1 / math.log2(3))])
 
 
@@ -64,7 +66,7 @@ def test_d14_a_constant_model_ranks_at_random():
     users, items = 20_000, 50
     targets = Lists.of([[user % 5] for user in range(users)])
     nothing_seen = Lists.of([[] for _ in range(users)])
-    hits = ranking_hits(np.ones((users, 1)), np.ones((items, 1)), nothing_seen, targets, 10)
+    hits = hits_among(ranked_lists(products(np.ones((users, 1)), np.ones((items, 1))), nothing_seen, 10), targets)
     assert np.mean(metrics.recall_at_k(hits, targets.lengths())) == pytest.approx(10 / items, abs=0.02)
 
 
@@ -88,13 +90,14 @@ def test_d10_fewer_items_than_k_leave_ranks_empty():
 def test_d11_seen_items_take_no_rank():
     scores = np.array([[9.0, -np.inf, 7.0, -np.inf]])
     assert top_k(scores, 3).tolist() == [[0, 2, -1]]
-    hits = ranking_hits(np.ones((1, 1)), np.array([[9.0], [8.0], [7.0]]), Lists.of([[0, 1]]), Lists.of([[2]]), 2)
-    assert hits.tolist() == [[True, False]]
+    lists = ranked_lists(lambda *_: np.array([[9.0, 8.0, 7.0]]), Lists.of([[0, 1]]), 2)
+    assert lists.tolist() == [[2, -1]]
+    assert hits_among(lists, Lists.of([[2]])).tolist() == [[True, False]]
 
 
 def test_an_unknown_target_is_never_found_and_still_counts():
     targets = Lists.of([[-1, 0]])
-    hits = ranking_hits(np.ones((1, 1)), np.array([[1.0], [2.0]]), Lists.of([[]]), targets, 2)
+    hits = hits_among(np.array([[1, 0]]), targets)
     assert hits.tolist() == [[False, True]]
     assert metrics.recall_at_k(hits, targets.lengths()) == [0.5]
 
