@@ -1,0 +1,111 @@
+"""What recommended lists are like, whether or not anybody took what was in them.
+
+Lists are (users, k) candidates, the best first, -1 where a user has fewer. But for `coverage` every figure is one value
+a user, NaN where it is undefined, such as for an empty list.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recpipe.evaluation.metrics import Lists
+
+SMOOTHING = 0.01
+"""Share of the history's categories that is mixed into the list's, so that one without a category is not infinitely far
+from the history (alpha in Steck, 2018)."""
+
+
+def coverage(lists: NDArray[np.integer], candidates: int) -> float:
+    """Candidates that stand in a list / candidates; NaN without candidates."""
+    return len(np.unique(lists[lists >= 0])) / candidates if candidates else np.nan
+
+
+def fill(lists: NDArray[np.integer]) -> NDArray[np.floating]:
+    """Items in the list / k."""
+    return (lists >= 0).mean(axis=1)
+
+
+def novelty(lists: NDArray[np.integer], owners: NDArray[np.integer], users: int) -> NDArray[np.floating]:
+    """Mean of -log2 of the share of users who have the item (Zhou et al., 2010), in bits.
+
+    Args:
+        owners: (candidates,): how many of ``users`` have each. One that nobody has counts as one user's.
+    """
+    return _mean_of_items(lists, -np.log2(np.maximum(owners, 1) / users))
+
+
+def popularity(lists: NDArray[np.integer], owners: NDArray[np.integer]) -> NDArray[np.floating]:
+    """Mean number of the items' owners (average recommendation popularity, Yin et al., 2012)."""
+    return _mean_of_items(lists, owners.astype(float))
+
+
+def popularity_lift(lists: NDArray[np.integer], histories: Lists, owners: NDArray[np.integer]) -> NDArray[np.floating]:
+    """How much more popular the list is than the history: the ratio of the means of their items' owners - 1
+    (Abdollahpouri et al., 2020); 0 for a list as popular as the history."""
+    counts, rows = histories.lengths(), np.repeat(np.arange(len(histories)), histories.lengths())
+    known = histories.values >= 0
+    sums = np.bincount(rows[known], owners[histories.values[known]], minlength=len(histories))
+    had = np.bincount(rows[known], minlength=len(histories))
+    theirs = np.divide(sums, had, out=np.full(len(counts), np.nan), where=sums > 0)
+    return popularity(lists, owners) / theirs - 1
+
+
+def diversity(lists: NDArray[np.integer], vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Mean over the pairs of a list's items of 1 - the cosine of their vectors (intra-list distance, Ziegler et al.,
+    2005); NaN for a list of fewer than two.
+
+    Args:
+        vectors: (candidates, size).
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, lengths, out=np.zeros_like(vectors, dtype=float), where=lengths > 0)
+    there = lists >= 0
+    count = there.sum(axis=1)
+    of_lists = unit[lists] * there[..., None]  # (users, k, size)
+    both_ways = (of_lists.sum(axis=1) ** 2).sum(axis=1) - (of_lists**2).sum(axis=(1, 2))  # of all pairs, twice
+    pairs = count * (count - 1)
+    return 1 - np.divide(both_ways, pairs, out=np.full(len(lists), np.nan), where=pairs > 0)
+
+
+def miscalibration(
+    lists: NDArray[np.integer], histories: Lists, categories: NDArray[np.integer]
+) -> NDArray[np.floating]:
+    """Kullback-Leibler divergence, in nats, of the categories in the list from those in the history (Steck, 2018); 0
+    for a list of the same mix. NaN where the history or the list has no category.
+
+    Args:
+        categories: (candidates, most) numbers from 1, padding 0. An item's categories share its weight.
+    """
+    has = categories > 0
+    rows = np.broadcast_to(np.arange(len(categories))[:, None], categories.shape)[has]
+    weights = 1 / has.sum(axis=1)[rows]
+    of_items = csr_array((weights, (rows, categories[has])), shape=(len(categories), categories.max(initial=0) + 1))
+    row, value = histories.cells(0, len(histories))
+    wanted = _mix(row, value, len(lists), of_items)
+    given = _mix(*_cells(lists), len(lists), of_items)
+    mixed = (1 - SMOOTHING) * given + SMOOTHING * wanted
+    wanted.sort_indices()
+    at = np.repeat(np.arange(len(lists)), np.diff(wanted.indptr))
+    found = mixed[at, wanted.indices]
+    terms = wanted.data * np.log(wanted.data / found)
+    divergence = np.bincount(at, terms, minlength=len(lists))
+    defined = (wanted.sum(axis=1) > 0) & (given.sum(axis=1) > 0)
+    return np.where(defined, divergence, np.nan)
+
+
+def _mix(rows: NDArray[np.integer], items: NDArray[np.integer], users: int, of_items: csr_array) -> csr_array:
+    """(users, categories): each user's shares, adding up to 1, or to 0 for one without any."""
+    counts = csr_array((np.ones(len(rows)), (rows, items)), shape=(users, of_items.shape[0])) @ of_items
+    sums = np.repeat(counts.sum(axis=1), np.diff(counts.indptr))
+    return csr_array((counts.data / sums, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def _cells(lists: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    rows, places = np.nonzero(lists >= 0)
+    return rows, lists[rows, places]
+
+
+def _mean_of_items(lists: NDArray[np.integer], of_items: NDArray[np.floating]) -> NDArray[np.floating]:
+    there = lists >= 0
+    sums, count = np.where(there, of_items[lists], 0).sum(axis=1), there.sum(axis=1)
+    return np.divide(sums, count, out=np.full(len(lists), np.nan), where=count > 0)
