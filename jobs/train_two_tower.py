@@ -1,4 +1,7 @@
-"""Train a candidate for every anchor day up to ds that has no decision and no candidate yet; usually for none."""
+"""Train a candidate for every anchor day up to ds that has no decision and no candidate yet; usually for none.
+
+With a warm start for the first such anchor alone: `promote_model` trains a later one once it decided those before.
+"""
 
 from datetime import date
 

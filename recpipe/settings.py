@@ -96,6 +96,10 @@ class ModelSettings(Section):
     """Most epochs; early stopping may choose fewer."""
     patience: Annotated[int, Field(ge=1, le=1000)] = 3
     """Epochs without a better validation NDCG@10 before training stops."""
+    warm_start: bool = False
+    """Whether a training starts from the champion of the last day that it learns from instead of from random weights;
+    from none that knew more. An item new since then starts with what its content says. What a champion learned of a
+    user who was erased since is handed on: train one anchor without, to leave it behind."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     """Users in a batch. Few, so that a small shop gets enough steps; raise it with the shop."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3

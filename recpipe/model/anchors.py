@@ -70,6 +70,13 @@ class Plan(NamedTuple):
     champion: Rows
 
 
+class Starts(NamedTuple):
+    """Versions of the models that an anchor's trainings start from; None: from random weights."""
+
+    trial: str | None
+    candidate: str | None  # and the champion, which is the candidate with more rows
+
+
 def undecided(settings: Settings, ds: date) -> list[date]:
     """Anchor days up to ``ds`` without a verdict, ascending, that have training examples, as has the one before."""
     decided, ready = delta.days(settings.lake, MODEL_VERDICTS), delta.days(settings.lake, TRAINING_EXAMPLES)
@@ -135,6 +142,18 @@ def champion_of(promotions: Sequence[Decision], ds: date) -> Decision | None:
 
 def champion(root: Path, ds: date) -> Decision | None:
     return champion_of(promotions(root), ds)
+
+
+def starts_of(settings: Settings, anchor: date, plan: Plan) -> Starts:
+    """The champion of the last day of each training's rows. A later one has seen what the training is judged on.
+
+    Decisions of the anchor itself and of later ones count for nothing, so that the anchor has the same start again.
+    """
+    if not settings.model.warm_start:
+        return Starts(None, None)
+    before = [decision for decision in promotions(settings.lake) if decision.anchor < anchor]
+    found = (champion_of(before, rows.until) for rows in (plan.trial, plan.candidate))
+    return Starts(*(decision and decision.model_version for decision in found))
 
 
 def item_numbering(root: Path, anchor: date) -> str:

@@ -3,17 +3,17 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from recpipe.job import JobResult
-from recpipe.model.anchors import Plan, Rows, examples_hash, item_numbering, plan_of
+from recpipe.model.anchors import Plan, Rows, Starts, examples_hash, item_numbering, plan_of, starts_of
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import Catalogue, read_catalogue
 from recpipe.model.launch import Training, trained
 from recpipe.model.progress import Epoch
-from recpipe.model.registry import CANDIDATE, CHAMPION, Attempt, Registry
+from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
 from recpipe.settings import Settings
 
 ATTEMPTS = 3
@@ -22,27 +22,32 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Inputs:
-    """Where an anchor's models come from. ``hash`` names the rows and settings, so that no model of others is taken."""
+    """Where an anchor's models come from. ``hash`` names it all, so that no model of other inputs is taken."""
 
     anchor: date
     plan: Plan
+    starts: Starts
     hash: str
 
 
 def read_inputs(settings: Settings, anchor: date) -> Inputs:
     plan = plan_of(settings, anchor)
     numbering, rows = item_numbering(settings.lake, anchor), examples_hash(settings, plan)
-    deciding = [settings.model.model_dump(), settings.seed, numbering, plan, rows]
+    starts = starts_of(settings, anchor, plan)
+    deciding = [settings.model.model_dump(), settings.seed, numbering, plan, rows, starts]
     digest = hashlib.sha256(json.dumps(deciding, default=str).encode()).hexdigest()[:16]
-    return Inputs(anchor, plan, digest)
+    return Inputs(anchor, plan, starts, digest)
 
 
 def train_candidates(settings: Settings, anchors: Sequence[date]) -> JobResult:
     """Train a candidate for each anchor that has none yet.
 
-    An anchor whose training broke ``ATTEMPTS`` times is left to `promote_model`, which gives it up.
+    An anchor whose training broke ``ATTEMPTS`` times is left to `promote_model`, which gives it up. With a warm start
+    so are all but the first: they start from what is decided before them.
     """
     registry = Registry(settings.registry)
+    if settings.model.warm_start:
+        anchors = anchors[:1]
     said, rows_in = [], 0
     for anchor in anchors:
         inputs = read_inputs(settings, anchor)
@@ -54,47 +59,70 @@ def train_candidates(settings: Settings, anchors: Sequence[date]) -> JobResult:
         else:
             candidate = train_candidate(settings, registry, inputs)
             rows_in += int(candidate.training["rows"])
-            said.append(f"trained {candidate.model_version} for {candidate.training['epochs']} epochs")
+            epochs = f"trained {candidate.model_version} for {candidate.training['epochs']} epochs"
+            said.append(epochs + told_start(settings, candidate))
     return JobResult("; ".join(said), rows_in={"training_examples": rows_in})
 
 
 def train_candidate(settings: Settings, registry: Registry, inputs: Inputs) -> Checkpoint:
     """Choose the number of epochs on what came after an inner cut, then train anew with it for as many."""
-    plan, model = inputs.plan, settings.model
+    plan, starts, model = inputs.plan, inputs.starts, settings.model
     catalogue = _catalogue(settings, plan.trial)  # the candidate's too, which knows the same day
-    print(f"choosing the epochs for {inputs.anchor} on interactions up to {plan.trial.until}", flush=True)
     with registry.attempt(CANDIDATE, inputs.anchor, inputs.hash, model.model_dump()) as attempt:
-        choice = Training(plan.trial, attempt.unfinished / "choice.safetensors", chooses=plan.chooses)
+        choice = Training(plan.trial, attempt.unfinished / "choice.safetensors", plan.chooses, start=starts.trial)
+        _say(settings, f"choosing the epochs for {inputs.anchor}", choice)
         chosen = trained(settings, choice, catalogue)
-        print(f"training the candidate of {inputs.anchor} on interactions up to {plan.candidate.until}", flush=True)
-        checkpoint, _ = _fit(settings, inputs.anchor, plan.candidate, chosen.epochs, catalogue, attempt)
+        fit = Training(
+            plan.candidate, attempt.unfinished / "model.safetensors", epochs=chosen.epochs, start=starts.candidate
+        )
+        _say(settings, f"training the candidate of {inputs.anchor}", fit)
+        checkpoint, _ = _fit(settings, inputs.anchor, fit, catalogue)
+        if chosen.warm:
+            told = {**checkpoint.training, "epochs_chosen_from": starts.trial}
+            checkpoint = replace(checkpoint, training=told)
         attempt.keep(checkpoint, chosen.log)
     return checkpoint
 
 
 def refit(settings: Settings, registry: Registry, inputs: Inputs, epochs: int) -> Checkpoint:
-    """Train on all that was known on the anchor day, for as many epochs as the candidate."""
-    champion = inputs.plan.champion
-    print(f"training the champion of {inputs.anchor} on all interactions up to that day", flush=True)
+    """Train on all that was known on the anchor day, from where the candidate started and for as many epochs."""
+    rows, start = inputs.plan.champion, inputs.starts.candidate
     with registry.attempt(CHAMPION, inputs.anchor, inputs.hash, settings.model.model_dump()) as attempt:
-        checkpoint, log = _fit(settings, inputs.anchor, champion, epochs, _catalogue(settings, champion), attempt)
+        fit = Training(rows, attempt.unfinished / "model.safetensors", epochs=epochs, start=start)
+        _say(settings, f"training the champion of {inputs.anchor}", fit)
+        checkpoint, log = _fit(settings, inputs.anchor, fit, _catalogue(settings, rows))
         attempt.keep(checkpoint, log)
     return checkpoint
 
 
-def _fit(  # noqa: PLR0913, PLR0917 - what it is trained on, for how long, and where its state is kept
-    settings: Settings, anchor: date, rows: Rows, epochs: int, catalogue: Catalogue, attempt: Attempt
+def told_start(settings: Settings, candidate: Checkpoint) -> str:
+    """What the candidate's trainings started from, to follow what else is said of it; empty if all start cold."""
+    if not settings.model.warm_start:
+        return ""
+    itself, trial = (candidate.training.get(name, "nothing") for name in ("started_from", "epochs_chosen_from"))
+    return f", started from {itself} (to choose the epochs, from {trial})"
+
+
+def _say(settings: Settings, what: str, training: Training) -> None:
+    start = ""
+    if settings.model.warm_start:
+        start = f", starting from {training.start or 'nothing, since that day had no champion'}"
+    print(f"{what} on interactions up to {training.rows.until}{start}", flush=True)
+
+
+def _fit(
+    settings: Settings, anchor: date, training: Training, catalogue: Catalogue
 ) -> tuple[Checkpoint, tuple[Epoch, ...]]:
-    files = TrainingFiles.of(settings.lake, rows)
-    fit = trained(settings, Training(rows, attempt.unfinished / "model.safetensors", epochs=epochs), catalogue)
-    training = {"rows": files.rows, "interactions": fit.interactions, "epochs": epochs, "seed": settings.seed}
+    rows, files = training.rows, TrainingFiles.of(settings.lake, training.rows)
+    fit = trained(settings, training, catalogue)
+    told = {"rows": files.rows, "interactions": fit.interactions, "epochs": training.epochs, "seed": settings.seed}
     checkpoint = Checkpoint(
         anchor=anchor,
         until=rows.until,
         model=fit.model,
         known=fit.known,
         item_numbering=item_numbering(settings.lake, rows.ds),
-        training=training,
+        training=told | ({"started_from": training.start} if fit.warm else {}),
         table_versions={"training_examples": files.version},
     )
     return checkpoint, fit.log

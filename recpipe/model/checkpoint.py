@@ -33,7 +33,7 @@ class Checkpoint:
     model: TwoTower
     known: NDArray[np.int32]  # item numbers by place, ascending; it can rank these items and no others
     item_numbering: str  # hash of the items and their numbers as of the day that knew the rows; a champion's anchor
-    training: Mapping[str, float]  # rows, interactions, epochs, seed
+    training: Mapping[str, float | str]  # rows, interactions, epochs, seed; which models it started from, if any
     table_versions: Mapping[str, int]  # where it came from; not part of what it is, so not of model_version
 
     @property

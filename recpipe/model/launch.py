@@ -18,8 +18,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from recpipe.errors import UserError
-from recpipe.model.anchors import Rows, Users
+from recpipe.model.anchors import Rows, Users, item_numbering
 from recpipe.model.batches import TrainingFiles
+from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import Catalogue, read_catalogue
 from recpipe.model.examples import read_evaluation_users
 from recpipe.model.judging import validator
@@ -38,6 +39,7 @@ class Training:
     unfinished: Path  # see `train`
     chooses: Users | None = None
     epochs: int | None = None
+    start: str | None = None  # version of the model that it starts from
 
     def run(self, settings: Settings, catalogue: Catalogue | None = None) -> Trained:
         """Train in this process, which may be one of several ranks. ``catalogue``: as of the rows' ds, if at hand."""
@@ -55,8 +57,26 @@ class Training:
             settings.seed,
             validate=validate,
             epochs=self.epochs,
+            start=self._start(settings),
             unfinished=self.unfinished,
         )
+
+    def _start(self, settings: Settings) -> Checkpoint | None:
+        """The model to start from, unless it knew what happened after the rows' last day.
+
+        Raises:
+            UserError: it is missing, or belongs to other item numbers.
+        """
+        if self.start is None:
+            return None
+        from recpipe.model.registry import Registry  # noqa: PLC0415 - MLflow takes each rank seconds
+
+        start = Registry(settings.registry).load(self.start)
+        start.require_numbering(item_numbering(settings.lake, start.anchor))
+        if start.until > self.rows.until:
+            Ranks.here().say(f"{self.start} knew {start.until}, so the training up to {self.rows.until} starts cold")
+            return None
+        return start
 
 
 def trained(settings: Settings, training: Training, catalogue: Catalogue) -> Trained:
@@ -91,7 +111,7 @@ def main(task: Path, answer: Path) -> None:
     _end_with(told["job"])
     rows = Rows(*map(date.fromisoformat, told["rows"]))
     chooses = told["chooses"] and Users(*map(date.fromisoformat, told["chooses"][:3]), told["chooses"][3])
-    training = Training(rows, Path(told["unfinished"]), chooses, told["epochs"])
+    training = Training(rows, Path(told["unfinished"]), chooses, told["epochs"], told["start"])
     ranks = Ranks.here()
     try:
         found = training.run(Settings(**told["settings"]))
@@ -127,7 +147,7 @@ def _is_alive(process: int) -> bool:
 def _write(found: Trained, file: Path) -> None:
     tensors = {f"model.{name}": tensor.cpu().contiguous() for name, tensor in found.model.state_dict().items()}
     told = {"config": asdict(found.model.config), "log": [asdict(epoch) for epoch in found.log]}
-    told |= {"interactions": found.interactions, "epochs": found.epochs}
+    told |= {"interactions": found.interactions, "epochs": found.epochs, "warm": found.warm}
     staged = file.with_suffix(".part")
     save_file(tensors | {"known": torch.from_numpy(found.known)}, staged, metadata={"told": json.dumps(told)})
     staged.rename(file)
@@ -141,7 +161,7 @@ def _read(file: Path) -> Trained:
     model = TwoTower(TowerConfig.of_json(told["config"]))
     model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
     log = tuple(Epoch(**epoch) for epoch in told["log"])
-    return Trained(model.eval(), known, told["interactions"], told["epochs"], log)
+    return Trained(model.eval(), known, told["interactions"], told["epochs"], log, told["warm"])
 
 
 if __name__ == "__main__":

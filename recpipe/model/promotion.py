@@ -15,7 +15,7 @@ from recpipe.evaluation.metrics import METRICS as FIGURES
 from recpipe.job import JobResult
 from recpipe.model.anchors import Plan, skip_reason
 from recpipe.model.batches import TrainingFiles
-from recpipe.model.candidates import ATTEMPTS, Inputs, read_inputs, refit
+from recpipe.model.candidates import ATTEMPTS, Inputs, read_inputs, refit, told_start, train_candidate
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import read_catalogue
 from recpipe.model.examples import positions, read_evaluation_users
@@ -56,6 +56,8 @@ class Verdict:
 def decide_anchors(settings: Settings, anchors: Sequence[date]) -> JobResult:
     """Decide every anchor, in ascending order, and record the decisions.
 
+    With a warm start an anchor whose candidate waited for the decisions before is trained on the way.
+
     Raises:
         UserError: an anchor was given up, or a candidate is missing. The other decisions stand.
     """
@@ -81,6 +83,8 @@ def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:
     if registry.broken_attempts(anchor, inputs.hash) >= ATTEMPTS:
         return Verdict("failed", f"its training broke {ATTEMPTS} times")
     candidate = registry.find(CANDIDATE, anchor, inputs.hash)
+    if candidate is None and settings.model.warm_start:
+        candidate = train_candidate(settings, registry, inputs)
     if candidate is None:
         raise UserError(
             f"expected a candidate of anchor day {anchor} trained with these settings, found none; "
@@ -99,7 +103,7 @@ def _verdict(
     reason = (
         f"over {judgement.users} users NDCG@10 {model['ndcg_at_10']:.4f} is {'' if promoted else 'not '}above the "
         f"{popularity['ndcg_at_10']:.4f} of {baseline} (Recall@10 {model['recall_at_10']:.4f} and "
-        f"{popularity['recall_at_10']:.4f})"
+        f"{popularity['recall_at_10']:.4f}){told_start(settings, candidate)}"
     )
     if not promoted:
         return Verdict("rejected", reason, None, judgement, candidate.model_version)

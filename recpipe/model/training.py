@@ -18,6 +18,7 @@ from torch import Tensor
 
 from recpipe.errors import UserError
 from recpipe.model.assembly import new_model
+from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import Catalogue
 from recpipe.model.examples import Sequences, known_items, positions
 from recpipe.model.histories import Histories, in_blocks, in_groups
@@ -26,6 +27,7 @@ from recpipe.model.objective import Objective
 from recpipe.model.progress import Epoch, Progress
 from recpipe.model.ranks import Ranks
 from recpipe.model.towers import TwoTower
+from recpipe.model.warm_start import warmed
 from recpipe.settings import ModelSettings
 
 
@@ -36,6 +38,7 @@ class Trained:
     interactions: int  # items in all sequences
     epochs: int  # after which the weights were taken
     log: tuple[Epoch, ...]
+    warm: bool  # whether it started from another model
 
 
 READ_EVERY = {"cpu": 1, "cuda": 16}
@@ -56,6 +59,7 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     *,
     validate: Validate | None = None,
     epochs: int | None = None,
+    start: Checkpoint | None = None,
     unfinished: Path | None = None,
 ) -> Trained:
     """Train a model on the sequences that ``read_epoch`` gives anew for each epoch.
@@ -67,9 +71,11 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     the chosen number of epochs walks the same schedule as the run that chose it. A decay to 0 over the chosen epochs
     would be another schedule than the one whose validation chose them.
 
+    It starts from what ``start`` learned, if that is of the shape that the settings want; else cold, and says so.
+
     ``unfinished`` is a file for the state of the training. One that was killed goes on from there when it is started
-    again with the same rows, settings and code, and alone on a CPU it ends with the same bits. Who keeps the model
-    removes it.
+    again with the same rows, start, settings and code, and alone on a CPU it ends with the same bits. Who keeps the
+    model removes it.
 
     In processes that torchrun started, all of which must call this with the same arguments (``validate`` counts in the
     first alone), each takes a part of every batch; all of them end with the same model.
@@ -87,6 +93,7 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     known = known_items(raw.items)
     content, sequences = catalogue.of_items(known).content, _placed(raw, known)
     model = new_model(settings, content, sequences, device)
+    warm = start is not None and warmed(model, known, content, start, ranks)
     items = Items.of(np.arange(len(known)), content, device)
     objective = Objective.of(model, items, settings, sequences)
     optimizer = torch.optim.AdamW(
@@ -115,7 +122,7 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
             saved = time.monotonic()
     model.load_state_dict(progress.best)
     interactions = int((raw.items >= 0).sum())
-    return Trained(model.eval(), known, interactions, progress.best_epoch, tuple(progress.log))
+    return Trained(model.eval(), known, interactions, progress.best_epoch, tuple(progress.log), warm)
 
 
 def _one_epoch(  # noqa: PLR0913, PLR0917 - what is trained, on what and how, and by whom
