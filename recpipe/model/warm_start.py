@@ -54,16 +54,15 @@ def take_over(model: TwoTower, known: NDArray[np.int32], content: ItemContent, s
     know is zero, so that at first its vector is made from its content alone and its bias is the least. One of which
     nothing else is known keeps its random id: all such would have one vector, and no direction to begin with.
     """
-    device = model.log_scale.device
-    learned = start.model.to(device)
+    learned = start.model  # on the CPU, where it was read
     values = dict(learned.named_parameters())
     for name, parameter in model.named_parameters():
         if name not in OF_ITEMS:
             common = tuple(slice(min(sizes)) for sizes in zip(parameter.shape, values[name].shape, strict=True))
             parameter[common] = values[name][common]
     places = positions(known, start.known, missing=len(start.known))
-    model.item_bias.copy_(learned.bias(Items.of(places, content, device)))
+    model.item_bias.copy_(learned.bias(Items.of(places, content)))
     if model.item_tower.ids is not None:
         kept = np.flatnonzero((places < len(start.known)) | content.says(model.config.item.inputs))
-        of_old = learned.item_tower.ids.weight  # (items + 1, size), whose last row is zero
-        model.item_tower.ids.weight[torch.from_numpy(kept)] = of_old[torch.from_numpy(places[kept])]
+        ids, of_old = model.item_tower.ids.weight, learned.item_tower.ids.weight  # (items + 1, size), the last row zero
+        ids[torch.from_numpy(kept)] = of_old[torch.from_numpy(places[kept])].to(ids.device)

@@ -4,12 +4,14 @@ from recpipe import delta
 from recpipe.model.anchors import (
     Plan,
     Rows,
+    Starts,
     Users,
     champion,
     examples_hash,
     item_numbering,
     plan_of,
     skip_reason,
+    starts_of,
     undecided,
 )
 from recpipe.tables import MODEL_VERDICTS, TRAINING_EXAMPLES
@@ -123,6 +125,22 @@ def test_a_day_uses_the_newest_promoted_decision_up_to_it(shop):
     assert champion(shop.root, day(24)).model_version == "v7"
     assert champion(shop.root, day(25)).model_version == "v21"
     assert champion(shop.root, day(25)).anchor == day(21)
+
+
+def test_a_training_starts_from_the_champion_of_its_last_day_that_an_earlier_anchor_made(shop, settings):
+    shop.anchor(SOME, anchor=7, cut=4, inner=1)
+    shop.anchor(SOME, anchor=14, cut=9, before=7)
+    plan = plan_of(settings(), day(21))
+    assert (plan.trial.until, plan.candidate.until) == (day(9), day(14))
+    assert starts_of(settings(warm_start=True), day(21), plan) == Starts(None, None)
+    decided(shop, 7)
+    decided(shop, 14)
+    for later in (21, 28):
+        decided(shop, later, effective_from=day(8), sequence=1)
+    assert starts_of(settings(warm_start=True), day(21), plan) == Starts("v7", "v14")
+    assert starts_of(settings(), day(21), plan) == Starts(None, None)
+    decided(shop, 14, verdict="rejected", model_version=None)
+    assert starts_of(settings(warm_start=True), day(21), plan) == Starts("v7", "v7")
 
 
 def test_the_numbering_as_of_an_anchor_ignores_later_items(shop):
