@@ -94,6 +94,7 @@ def test_one_loop_over_anchors_makes_the_models_and_verdicts_of_night_after_nigh
     settings = at(shutil.copytree(undecided, tmp_path / "home"))
     training, decision = night(settings, 29)
     assert training.message.startswith(f"trained {day(15)}-")
+    assert training.message.count("trained") == 1
     assert training.message.endswith(", started from nothing (to choose the epochs, from nothing)")
     assert f"started from {version(settings, 22)} (to choose the epochs, from {version(settings, 15)})" in (
         decision.message
