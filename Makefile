@@ -19,7 +19,7 @@ export UV_NO_PROGRESS := 1
 # Once here, else every process of a night where Python may not write bytecode compiles its imports anew (3 s of a job).
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup java demo up down backfill test test-slow slow-nights slow-beside check-backfill bench-ingest bench-nightly bench-quality bench-feeding lint lock clean
+.PHONY: help setup java demo up down backfill test test-slow slow-nights slow-beside check-backfill bench-ingest bench-nightly bench-quality bench-feeding bench-peer lint lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
@@ -103,6 +103,15 @@ bench-quality: setup ## Ranking of public data beside published figures; DATA=be
 
 bench-feeding: setup ## An epoch fed by Petastorm beside one from memory, on public data; minutes, run by hand
 	@.venvs/train/bin/python -m tests.benchmarks.feeding
+
+bench-peer: setup .bench/peer/venv/.ready ## Time to the quality of RecTools' SASRec, beside its own; BENCH="--epochs 5" for a part, else hours; goes on where it was
+	@.venvs/train/bin/python -m tests.benchmarks.peer $(BENCH)
+
+.bench/peer/venv/.ready: tests/benchmarks/peer/requirements.txt | $(UV)
+	@echo "bench-peer: the peer's environment"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .bench/peer/venv
+	@$(UV) pip sync --quiet --python .bench/peer/venv/bin/python $<
+	@touch $@
 
 lint: setup ## Style and likely faults (ruff)
 	@.venvs/reader/bin/ruff format --check --quiet . && .venvs/reader/bin/ruff check --quiet .
