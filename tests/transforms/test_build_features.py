@@ -26,7 +26,8 @@ from recpipe.tables import (
 )
 from recpipe.transforms.evaluation_examples import cut_by_happening
 from recpipe.transforms.training_examples import training_examples
-from tests.frames import frame
+from recpipe.transforms.user_attributes import with_attributes
+from tests.frames import attributes, frame
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, item, item_feature, review, user_feature
 
 METADATA = "spark.databricks.delta.commitInfo.userMetadata"
@@ -191,9 +192,11 @@ def test_f08_files_have_row_groups_for_several_ranks(shop):
         "select concat('U', cast(id as string)) as user_id, 'a' as item_id, 0 as item_index, 4 as type, id as tie, "
         "timestamp'2024-01-01' as happened_at, true as is_target, date'2024-01-01' as until from range(100)"
     )
-    shop.overwrite_partition(small, training_examples(met, MONDAY, history_length=3, seed=7), MONDAY)
+    shop.overwrite_partition(
+        small, training_examples(met, attributes(shop.spark), MONDAY, history_length=3, seed=7), MONDAY
+    )
     judged = cut_by_happening(met, MONDAY, SUNDAY, MONDAY, history_length=3)
-    shop.overwrite_partition(EVALUATION_EXAMPLES, judged, MONDAY)
+    shop.overwrite_partition(EVALUATION_EXAMPLES, with_attributes(judged, attributes(shop.spark)), MONDAY)
     [groups], [others] = (
         [parquet.ParquetFile(file).metadata.num_row_groups for file in delta.snapshot_files(shop.root, table)]
         for table in (TRAINING_EXAMPLES, EVALUATION_EXAMPLES)
