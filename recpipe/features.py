@@ -33,15 +33,15 @@ from recpipe.transforms.item_features import (
     leaving_days,
     left_windows,
 )
+from recpipe.transforms.user_attributes import attribute_counts, user_attributes, with_attributes
 from recpipe.transforms.user_features import (
     carried,
     changed_categories,
     touched_users,
     user_features,
     widest_categories,
-    with_attributes,
 )
-from recpipe.transforms.vocabulary import vocabulary
+from recpipe.transforms.vocabulary import token_counts, vocabulary
 
 A_DAY = timedelta(days=1)
 
@@ -115,7 +115,8 @@ def write_anchor(lake: Lake, anchor: date, ds: date, settings: Settings) -> dict
     if all(day < anchor for day in delta.days(lake.root, VOCABULARY)):
         numbered = lake.known(VOCABULARY, anchor)
         size, min_items = settings.vocabulary_size, settings.vocabulary_min_items
-        new = vocabulary(lake.known(ITEMS, anchor), numbered, anchor, size, min_items)
+        counted = token_counts(lake.known(ITEMS, anchor)).unionByName(attribute_counts(lake.known(USERS, anchor)))
+        new = vocabulary(counted, numbered, anchor, size, min_items)
         written[VOCABULARY.name] = lake.overwrite_partition(VOCABULARY, new, anchor)
     has_items = any(day <= anchor for day in delta.days(lake.root, ITEM_INDEX))
     if anchor < ds and has_items and not lake.is_as_now(ITEM_FEATURES, anchor):
@@ -144,6 +145,11 @@ def known_interactions(
     return interactions(*known)
 
 
+def known_attributes(lake: Lake, ds: date) -> DataFrame:
+    """What was known of users on ``ds``, with the numbers that it had then; see `user_attributes`."""
+    return user_attributes(lake.known(USERS, ds), lake.known(VOCABULARY, ds))
+
+
 def _on(moment: str, days: list[date]) -> Column:
     """Whether it lies on one of ``days``; as bounds, by which Delta passes over files of other days."""
     return reduce(or_, ((F.col(moment) >= F.lit(day)) & (F.col(moment) < F.lit(day + A_DAY)) for day in days))
@@ -163,7 +169,7 @@ def _user_features(lake: Lake, happened: DataFrame, index: DataFrame, ds: date, 
 
 
 def _write_users(lake: Lake, users: DataFrame, ds: date) -> dict[str, Written]:
-    told = with_attributes(users, lake.known(USERS, ds))
+    told = with_attributes(users, known_attributes(lake, ds))
     return {USER_FEATURES.name: lake.overwrite_partition(USER_FEATURES, told, ds)}
 
 

@@ -70,6 +70,9 @@ class ModelSettings(Section):
     """Whether the user tower is told the days between a history's items."""
     event_types: bool = False
     """Whether the user tower is told what a user did with an item: viewed, bought, reviewed it."""
+    user_attributes: bool = False
+    """Whether the user tower is told age, gender and occupation, of users in table `users`. In training those of a
+    share `dropout` of users are left out, so that it also does without."""
     item_inputs: Annotated[tuple[ItemInput, ...], Field(min_length=1)] = (
         *("id", "categories", "brand", "price", "text"),
     )
@@ -211,9 +214,9 @@ class Settings(BaseSettings):
     text_length: Annotated[int, Field(ge=1, le=512)] = 32
     """Words of an item's text that the model sees, at most."""
     vocabulary_size: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
-    """Words that are numbered at most, and as many category paths and brands."""
+    """Words that are numbered at most, and as many category paths, brands and attributes of users."""
     vocabulary_min_items: Annotated[int, Field(ge=1, le=1_000_000)] = 2
-    """Items that must have a word before it is numbered."""
+    """Items that must have a word, and users an attribute, before it is numbered."""
     full_refresh: bool = False
     """Whether `build_features` computes every row anew instead of carrying yesterday's on. The rows are the same."""
     carry_from: Annotated[int, Field(ge=0)] = 500_000

@@ -72,8 +72,8 @@ INTERACTION_TYPES = (*EVENT_TYPES, "review")
 TYPE_CODES = {name: code for code, name in enumerate(INTERACTION_TYPES, start=1)}
 """Interaction types as the numbers that histories hold; 0 is padding. New types are added at the end."""
 
-FIELDS = ("text", "category", "brand")
-"""What of an item's metadata the vocabulary numbers."""
+FIELDS = ("text", "category", "brand", "attribute")
+"""What the vocabulary numbers: of an item's metadata, and attributes of users."""
 CUTS = HAPPENED_AT, ARRIVED_ON = "happened_at", "arrived_on"
 """What tells a user's history from what is to be predicted."""
 
@@ -89,6 +89,7 @@ _ANCHOR = Column("ds", "date", "Anchor day: the day whose model the row belongs 
 _USER = Column("user_id", "string", "Who.")
 _ITEM = Column("item_id", "string", "What.")
 _ITEM_INDEX = Column("item_index", "int", "Dense number of the item, see table item_index.")
+_ATTRIBUTES = Column("attributes", "array<int>", "Numbers of age, gender and occupation; 0 is unknown.")
 _MODEL_VERSION = Column("model_version", "string", "Anchor day and content hash of the model.")
 
 ERASED_USERS = Table(
@@ -267,14 +268,18 @@ ITEM_INDEX = Table(
 
 VOCABULARY = Table(
     name="vocabulary",
-    comment="A word, a category path or a brand and its number. Append-only: an anchor day numbers what is new, and a "
-    "number never changes its meaning; what day D knows are the rows with ds up to D.",
+    comment="A word, a category path, a brand or a user's attribute and its number. Append-only: an anchor day numbers "
+    "what is new, and a number never changes its meaning; what day D knows are the rows with ds up to D.",
     columns=(
         _ANCHOR,
-        Column("field", "string", "text, category or brand; each numbers for itself."),
-        Column("token", "string", "The word, the path from the widest category on, or the brand."),
+        Column("field", "string", "text, category, brand or attribute; each numbers for itself."),
+        Column(
+            "token",
+            "string",
+            "The word, the path from the widest category on, the brand, or an attribute such as `age 25`.",
+        ),
         Column("token_id", "int", "From 1; 0 is unknown and padding."),
-        Column("items", "bigint", "Items that had it on the anchor day."),
+        Column("items", "bigint", "Items, or users, that had it on the anchor day."),
     ),
     key=("field", "token"),
     partition=("ds",),
@@ -313,6 +318,7 @@ USER_FEATURES = Table(
         Column("age", "int", "As table users tells it.", nullable=True),
         Column("gender", "string", "As table users tells it.", nullable=True),
         Column("occupation", "string", "As table users tells it.", nullable=True),
+        _ATTRIBUTES,
     ),
     key=("ds", "user_id"),
     partition=("ds",),
@@ -329,6 +335,7 @@ USER_FEATURES = Table(
         "rating_mean": (0.5, 5),
         "rating_variance": (0, 25),
         "active_days": (1, MAX_INT),
+        "attributes": (0, MAX_INT),
     },
 )
 
@@ -391,6 +398,7 @@ TRAINING_EXAMPLES = Table(
         Column("days", "array<int>", "Day of each, in days since 1970-01-01; padding is 0."),
         Column("types", "array<int>", "Type of each: 1 view, 2 cart, 3 purchase, 4 review; padding is 0."),
         Column("length", "int", "Interactions that are not padding."),
+        _ATTRIBUTES,
         Column("shuffle_key", "bigint", "Seeded hash of the user, by which rows are sorted; stands for the user."),
     ),
     key=("ds", "until", "shuffle_key"),
@@ -401,6 +409,7 @@ TRAINING_EXAMPLES = Table(
         "days": (-MAX_INT, MAX_INT),
         "types": (0, len(TYPE_CODES)),
         "length": (1, MAX_INT),
+        "attributes": (0, MAX_INT),
     },
     may_be_empty=True,
     rows_a_group=1000,  # so 100,000 users are enough for 25 ranks of four each; a group costs 20 ms an epoch
@@ -425,6 +434,7 @@ EVALUATION_EXAMPLES = Table(
         Column("days", "array<int>", "Day of each, in days since 1970-01-01; padding is 0."),
         Column("types", "array<int>", "Type of each: 1 view, 2 cart, 3 purchase, 4 review; padding is 0."),
         Column("length", "int", "Interactions that are not padding; 0 for a user unknown at the cut."),
+        _ATTRIBUTES,
         Column("seen", "array<int>", "Numbers of every item that the user had at the cut, ascending."),
         Column("targets", "array<int>", "Numbers of the items that the user got after the cut, ascending."),
     ),
@@ -436,6 +446,7 @@ EVALUATION_EXAMPLES = Table(
         "days": (-MAX_INT, MAX_INT),
         "types": (0, len(TYPE_CODES)),
         "length": (0, MAX_INT),
+        "attributes": (0, MAX_INT),
         "seen": (0, MAX_INT),
         "targets": (0, MAX_INT),
     },

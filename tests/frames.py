@@ -21,6 +21,11 @@ def numbered(spark: SparkSession, *item_ids: str) -> DataFrame:
     )
 
 
+def attributes(spark: SparkSession, **of: list[int]) -> DataFrame:
+    """The attributes of users, by their ids."""
+    return spark.createDataFrame(list(of.items()), "user_id string, attributes array<int>")
+
+
 def happened(spark: SparkSession, *rows: dict[str, Any]) -> DataFrame:
     """Interactions of rows of reviews and events."""
     of = {table: [row for row in rows if table.happened_at in row] for table in (REVIEWS, EVENTS)}

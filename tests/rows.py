@@ -40,7 +40,7 @@ def user_feature(user_id: str, **values: Any) -> dict[str, Any]:
     row = {"ds": MONDAY, "user_id": user_id, "history": [0], "history_days": [1], "history_types": [4], "seen": [0]}
     row |= {"interaction_count": 1, "review_count": 1, "purchase_count": 0, "cart_count": 0, "view_count": 0}
     row |= {"rating_mean": 5.0, "rating_variance": 0.0, "first_on": MONDAY, "last_on": MONDAY, "active_days": 1}
-    row |= {"favourite_categories": [], "age": None, "gender": None, "occupation": None}
+    row |= {"favourite_categories": [], "age": None, "gender": None, "occupation": None, "attributes": [0, 0, 0]}
     return {**row, **values}
 
 

@@ -51,7 +51,7 @@ def test_cuts_follow_one_another_each_within_what_lies_up_to_the_one_before():
 
 
 def with_examples(root, *days):
-    row = {"until": MONDAY, "items": [1], "days": [1], "types": [4], "length": 1, "shuffle_key": 1}
+    row = {"until": MONDAY, "items": [1], "days": [1], "types": [4], "length": 1, "attributes": [0], "shuffle_key": 1}
     for day in days:
         delta.overwrite_partition(root, TRAINING_EXAMPLES, [{**row, "ds": day}], day)
 

@@ -38,7 +38,7 @@ GONE = "GONE'); drop table \\ü%"
 
 def of(user):
     example = {"ds": MONDAY, "cut": MONDAY, "until": MONDAY, "cut_by": "happened_at", "user_id": user}
-    example |= {"items": [1], "days": [1], "types": [4], "length": 1, "seen": [1], "targets": [2]}
+    example |= {"items": [1], "days": [1], "types": [4], "length": 1, "attributes": [0], "seen": [1], "targets": [2]}
     return {
         REVIEWS: [review(user, "a"), review(user, "a", arrived_on=TUESDAY)],
         EVENTS: [event(user, "a")],
@@ -59,7 +59,8 @@ def lake(tmp_path):
         for table, rows in of(user).items():
             delta.append(root, table, rows)
     delta.append(root, REVIEWS, [review("ann", "a", arrived_on=WEDNESDAY)])
-    sequence = {"ds": MONDAY, "until": MONDAY, "items": [1], "days": [1], "types": [4], "length": 1, "shuffle_key": 7}
+    sequence = {"ds": MONDAY, "until": MONDAY, "items": [1], "days": [1], "types": [4], "length": 1}
+    sequence |= {"attributes": [0], "shuffle_key": 7}
     delta.append(root, TRAINING_EXAMPLES, [sequence])
     return root
 

@@ -146,6 +146,7 @@ def test_training_examples_lie_in_shuffled_order_by_anchor_and_until(lake):
             "days": [1, 2],
             "types": [4, 4],
             "length": 2,
+            "attributes": [0],
             "shuffle_key": key,
         }
         for key in (5, -3, 1)
@@ -181,6 +182,7 @@ def test_arrays_with_zero_rows_and_empty_arrays_are_written(lake):
         "days": [],
         "types": [],
         "length": 0,
+        "attributes": [],
         "seen": [],
         "targets": [],
     }

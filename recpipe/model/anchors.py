@@ -173,8 +173,8 @@ def examples_hash(settings: Settings, plan: Plan) -> str:
         "select count(*), bit_xor(hash(item_index, categories, brand, price_band, tokens)) from item_features "
         "where ds = ?"
     )
-    training = f"select count(*), bit_xor(hash(items, days, types, shuffle_key)) {FROM_ROWS}"
-    evaluation = f"select count(*), bit_xor(hash(user_id, items, days, types, seen, targets)) {FROM_USERS}"
+    training = f"select count(*), bit_xor(hash(items, days, types, attributes, shuffle_key)) {FROM_ROWS}"
+    evaluation = f"select count(*), bit_xor(hash(user_id, items, days, types, attributes, seen, targets)) {FROM_USERS}"
     pictures = "select count(*), bit_xor(hash(arrived_on, item_id, sha256)) from images where arrived_on <= ?"
     with delta.connect(settings.lake, [IMAGES, ITEM_FEATURES, TRAINING_EXAMPLES, EVALUATION_EXAMPLES]) as lake:
         hashes = [_one(lake, training, rows) for rows in (plan.trial, plan.candidate, plan.champion)]

@@ -19,14 +19,14 @@ def new_model(settings: ModelSettings, content: ItemContent, sequences: Sequence
         sequences: (rows, history_length + 1) places, padding ``len(content)``.
     """
     edges = Edges.of(sequences.items, len(content)) if settings.graph else None
-    model = TwoTower(tower_config(settings, content, sequences.items.shape[1] - 1, edges))
+    model = TwoTower(tower_config(settings, content, sequences, edges))
     if edges is not None:
         model.graph.fill(edges)
     return model.to(device)
 
 
 def tower_config(
-    settings: ModelSettings, content: ItemContent, history_length: int, edges: Edges | None
+    settings: ModelSettings, content: ItemContent, sequences: Sequences, edges: Edges | None
 ) -> TowerConfig:
     return TowerConfig(
         item=ItemTowerConfig(
@@ -46,11 +46,12 @@ def tower_config(
         user=UserTowerConfig(
             kind=settings.user_tower,
             size=settings.embedding_size,
-            history_length=history_length,
+            history_length=sequences.items.shape[1] - 1,
             blocks=settings.blocks,
             heads=settings.heads,
             dropout=settings.dropout,
             time_gaps=settings.time_gaps,
+            attributes=int(sequences.attributes.max(initial=0)) if settings.user_attributes else 0,
         ),
         item_dropout=settings.item_dropout,
         event_types=settings.event_types,

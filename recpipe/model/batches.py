@@ -18,7 +18,8 @@ from recpipe.model.anchors import Rows
 from recpipe.model.examples import Sequences
 from recpipe.tables import TRAINING_EXAMPLES
 
-LISTS = ("items", "days", "types")
+PADDED = ("items", "days", "types")
+LISTS = (*PADDED, "attributes")
 FIELDS = (*LISTS, "length", "shuffle_key")
 
 
@@ -79,7 +80,7 @@ class TrainingFiles:
             return Sequences(*(np.zeros((0, 1), dtype=np.int32) for _ in LISTS))
         order = np.argsort(np.concatenate([chunk.shuffle_key for chunk in chunks]), kind="stable")
         sequences = Sequences(*(np.concatenate([getattr(chunk, name) for chunk in chunks])[order] for name in LISTS))
-        shapes = {name: getattr(sequences, name).shape for name in LISTS}
+        shapes = {name: getattr(sequences, name).shape for name in PADDED}
         if len(set(shapes.values())) > 1 or not np.array_equal(sequences.items < 0, sequences.types == 0):
             raise RowsLostError(f"expected items, days and types of one shape and padding, found {shapes}")
         return sequences

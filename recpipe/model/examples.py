@@ -18,23 +18,25 @@ from recpipe.tables import EVALUATION_EXAMPLES, USER_FEATURES
 
 @dataclass(frozen=True)
 class Sequences:
-    """Sequences of item numbers, oldest first, padded on the left. All have one shape, (rows, length)."""
+    """Sequences of item numbers, oldest first, padded on the left: (rows, length), but for what is of the user."""
 
     items: NDArray[np.int32]  # padding -1
     days: NDArray[np.int32]  # days since 1970-01-01, padding 0
     types: NDArray[np.int32]  # see `tables.TYPE_CODES`, padding 0
+    attributes: NDArray[np.int32]  # of the row's user, 0 unknown: (rows, most of a user)
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, rows: slice | NDArray[np.integer]) -> Self:
-        return type(self)(self.items[rows], self.days[rows], self.types[rows])
+        return type(self)(self.items[rows], self.days[rows], self.types[rows], self.attributes[rows])
 
     def as_rows_of(self, numbers: NDArray[np.integer]) -> Self:
         """Items as places in ``numbers``, which ascend, padding ``len(numbers)``; others leave no gap."""
         places = positions(self.items, numbers, missing=len(numbers))
         order = np.argsort(places < len(numbers), axis=1, kind="stable")  # padding to the left, the rest as it was
-        return type(self)(*(np.take_along_axis(array, order, axis=1) for array in (places, self.days, self.types)))
+        ordered = (np.take_along_axis(array, order, axis=1) for array in (places, self.days, self.types))
+        return type(self)(*ordered, self.attributes)
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,13 @@ class UserHistories:
 def read_evaluation_users(root: Path, users: Users) -> EvaluationUsers:
     with delta.connect(root, [EVALUATION_EXAMPLES]) as lake:
         rows = arrow(
-            lake, f"select items, days, types, seen, targets {FROM_USERS} and length > 0 order by user_id", *users
+            lake,
+            f"select items, days, types, attributes, seen, targets {FROM_USERS} and length > 0 order by user_id",
+            *users,
         )
         [strangers] = lake.execute(f"select count(*) {FROM_USERS} and length = 0", list(users)).fetchone()
     return EvaluationUsers(
-        Sequences(*(_matrix(rows[name]) for name in ("items", "days", "types"))),
+        Sequences(*(_matrix(rows[name]) for name in ("items", "days", "types", "attributes"))),
         *(lists_of(rows[name]) for name in ("seen", "targets")),
         strangers,
     )
@@ -74,11 +78,14 @@ def read_evaluation_users(root: Path, users: Users) -> EvaluationUsers:
 def read_user_histories(root: Path, ds: date, history_length: int) -> UserHistories:
     """Every user of ``user_features`` as of ``ds``; histories cut to the last ``history_length`` items."""
     with delta.connect(root, [USER_FEATURES]) as lake:
-        query = "select user_id, history, history_days, history_types from user_features where ds = ? order by user_id"
+        query = (
+            "select user_id, history, history_days, history_types, attributes from user_features where ds = ? "
+            "order by user_id"
+        )
         rows = arrow(lake, query, ds)
     padding = {"history": -1, "history_days": 0, "history_types": 0}
     arrays = (_padded(lists_of(rows[name]), history_length, nothing) for name, nothing in padding.items())
-    return UserHistories(rows["user_id"], Sequences(*arrays))
+    return UserHistories(rows["user_id"], Sequences(*arrays, _matrix(rows["attributes"])))
 
 
 def known_items(items: NDArray[np.integer]) -> NDArray[np.int32]:

@@ -15,18 +15,19 @@ SHORTEST = 2
 
 
 class Histories(NamedTuple):
-    """All (users, length), padded on the left."""
+    """All (users, length), padded on the left, but for what is of the users."""
 
     rows: Tensor  # places of items
     days: Tensor  # since 1970-01-01
     types: Tensor  # see `tables.TYPE_CODES`
+    attributes: Tensor  # (users, most of a user), 0 unknown
 
     @classmethod
     def of(cls, sequences: Sequences, padding: int) -> Self:
         """Cut on the left to the longest."""
         longest = max(int(_lengths(sequences, padding).max(initial=0)), SHORTEST)
-        arrays = (sequences.items, sequences.days, sequences.types)
-        return cls(*(torch.from_numpy(array[:, -longest:].astype(np.int64)) for array in arrays))
+        cut = (array[:, -longest:] for array in (sequences.items, sequences.days, sequences.types))
+        return cls(*(torch.from_numpy(array.astype(np.int64)) for array in (*cut, sequences.attributes)))
 
     def to(self, device: torch.device) -> Self:
         return type(self)(*(tensor.to(device) for tensor in self))

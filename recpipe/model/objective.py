@@ -55,10 +55,10 @@ class Objective:
             follows = (group.rows[:, :-1] < padding) & (group.rows[:, 1:] < padding)  # each place predicts the next
             places = follows.flatten().nonzero().squeeze(1).to(device)  # (n,), found before a GPU could be waited for
             if len(places):
-                rows, days, types = group.to(device)
+                rows, days, types, attributes = group.to(device)
                 own = F.pad(rows, (widest - rows.shape[1], 0), value=padding)[places // follows.shape[1]]
                 wanted.append((rows[:, 1:].flatten()[places], own, days[:, 1:].flatten()[places]))
-                asked.append((Histories(rows[:, :-1], days[:, :-1], types[:, :-1]), places))
+                asked.append((Histories(rows[:, :-1], days[:, :-1], types[:, :-1], attributes), places))
         if not asked:
             return None
         targets, own, days = (torch.cat(each) for each in zip(*wanted, strict=True))  # (n,), (n, widest), (n,)
@@ -82,8 +82,8 @@ class Objective:
         catalogue, bias = self.model.catalogue(items), self.model.bias(items)
         users = torch.cat(
             [
-                self.model.users(catalogue, torch.searchsorted(used, rows.contiguous()), *when).flatten(0, 1)[at]
-                for (rows, *when), at in asked  # padding comes last in both
+                self.model.users(catalogue, torch.searchsorted(used, rows.contiguous()), *others).flatten(0, 1)[at]
+                for (rows, *others), at in asked  # padding comes last in both
             ]
         )  # (n, size)
         candidates = self.model.candidates(catalogue)

@@ -1,4 +1,5 @@
-"""The two towers: a user is what a tower makes of the history, an item is what a tower makes of its id and content.
+"""The two towers: a user is what a tower makes of the history, and of attributes if wanted; an item is what a tower
+makes of its id and content.
 
 Both meet in a dot product: the cosine of the two vectors over a learned temperature, plus the item's bias.
 """
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from recpipe.model.graph import GraphStep
 from recpipe.model.item_tower import ItemTower
 from recpipe.model.items import Items, ItemTowerConfig
-from recpipe.model.user_towers import UserTowerConfig, user_tower
+from recpipe.model.user_towers import Attributes, UserTowerConfig, user_tower
 from recpipe.tables import TYPE_CODES
 
 START_TEMPERATURE = 0.1
@@ -54,6 +55,7 @@ class TwoTower(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(START_TEMPERATURE)))
         self.types = nn.Embedding(len(TYPE_CODES) + 1, size, padding_idx=0) if config.event_types else None
         self.user_tower = user_tower(config.user)
+        self.attributes = Attributes(config.user) if config.user.attributes else None
         self.norm = nn.LayerNorm(size)
         self.dropout = nn.Dropout(config.user.dropout)
         if self.types is not None:
@@ -66,13 +68,14 @@ class TwoTower(nn.Module):
             x = self.graph(x, items.ids)
         return torch.cat([x, x.new_zeros(1, x.shape[1])])
 
-    def users(self, catalogue: Tensor, rows: Tensor, days: Tensor, types: Tensor) -> Tensor:
-        """What each place of a history knows of its user, from itself and the places before.
+    def users(self, catalogue: Tensor, rows: Tensor, days: Tensor, types: Tensor, attributes: Tensor) -> Tensor:
+        """What each place of a history knows of its user, from itself and the places before, and from attributes.
 
         Args:
             rows: (batch, length) of the catalogue, padded on the left.
             days: (batch, length), days since 1970-01-01.
             types: (batch, length), see `tables.TYPE_CODES`.
+            attributes: (batch, most of a user), 0 unknown.
 
         Returns:
             (batch, length, size) of length 1 over the temperature.
@@ -82,6 +85,8 @@ class TwoTower(nn.Module):
         if self.types is not None:
             x = x + self.types(types)
         x = self.user_tower(self.dropout(self._without_some(x)), days, known)
+        if self.attributes is not None:
+            x = x + self.attributes(attributes)[:, None]
         return F.normalize(self.norm(x), dim=-1) * self.log_scale.exp()
 
     def candidates(self, catalogue: Tensor) -> Tensor:
@@ -93,9 +98,9 @@ class TwoTower(nn.Module):
         least = self.item_bias.detach().min() if len(self.item_bias) else self.log_scale.new_zeros(())
         return F.embedding(items.ids, torch.cat([self.item_bias, least[None]])[:, None])[:, 0]
 
-    def user_vectors(self, catalogue: Tensor, rows: Tensor, days: Tensor, types: Tensor) -> Tensor:
+    def user_vectors(self, catalogue: Tensor, rows: Tensor, days: Tensor, types: Tensor, attributes: Tensor) -> Tensor:
         """What is stored of a user: (batch, size + 1), whose last number is 1 for the item's bias."""
-        last = self.users(catalogue, rows, days, types)[:, -1]  # (batch, size); padding is on the left
+        last = self.users(catalogue, rows, days, types, attributes)[:, -1]  # (batch, size); padding is on the left
         return torch.cat([last, torch.ones_like(last[:, :1])], dim=1)
 
     def item_vectors(self, catalogue: Tensor, items: Items) -> Tensor:

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +177,7 @@ def learning_rate(settings: ModelSettings, batches: int, step: int) -> float:
 def _placed(sequences: Sequences, known: NDArray[np.int32]) -> Sequences:
     """Item numbers as places among the known items, padding ``len(known)``."""
     places = positions(sequences.items, known, missing=len(known))
-    return Sequences(places, sequences.days, sequences.types)
+    return replace(sequences, items=places)
 
 
 def _batches(sequences: Sequences, size: int, objective: Objective, ranks: Ranks) -> Iterator[list[Histories]]:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recpipe.model.item_encoders import in_range, summed
+
 GAP_BUCKETS = 14
 """Time gaps by powers of two of days: 0, 1, 2-3, 4-7, …, 4096 and more."""
 
@@ -24,6 +26,7 @@ class UserTowerConfig:
     heads: int
     dropout: float
     time_gaps: bool
+    attributes: int  # their numbers go from 1 to this; 0: the user's are not read
 
 
 class Recency(nn.Module):
@@ -133,6 +136,27 @@ class RecurrentTower(nn.Module):
         read, _ = self.cells(x.gather(1, first))  # from each history's first item on
         back = (place - padding).clamp(min=0)[..., None].expand(-1, -1, size)
         return self.dropout(read.gather(1, back))
+
+
+class Attributes(nn.Module):
+    """The sum of the vectors of a user's attributes over the root of their number; zeros for a user without any.
+
+    In training those of some users are left out, so that a history also learns to stand alone. A vector starts at
+    zero, where that of an attribute which nobody has who is trained on stays.
+    """
+
+    def __init__(self, config: UserTowerConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.attributes + 1, config.size, padding_idx=0)
+        nn.init.zeros_(self.embedding.weight)
+        self.dropout = config.dropout
+
+    def forward(self, attributes: Tensor) -> Tensor:
+        """attributes: (batch, most of a user), 0 unknown. Gives (batch, size)."""
+        known = in_range(attributes, self.embedding)
+        if self.training and self.dropout:
+            known = known * (torch.rand(len(known), 1, device=known.device) >= self.dropout)
+        return summed(known, self.embedding)
 
 
 USER_TOWERS = {"attention": AttentionTower, "gru": RecurrentTower, "lstm": RecurrentTower, "mlp": PooledTower}

@@ -7,9 +7,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from recpipe.transforms.interactions import in_order, last
+from recpipe.transforms.user_attributes import ATTRIBUTES
 
 MOST_FAVOURITES = 5
-ATTRIBUTES = ("age", "gender", "occupation")
 
 
 def counts() -> Mapping[str, Column]:
@@ -40,7 +40,7 @@ FEATURES = (counts, ratings, activity)
 def user_features(
     interactions: DataFrame, meetings: DataFrame, categories: DataFrame, ds: date, history_length: int
 ) -> DataFrame:
-    """A row for each user who did any of ``interactions``, but for their attributes (see `with_attributes`).
+    """A row for each user who did any of ``interactions``, but for attributes (see `user_attributes`).
 
     All frames are what was known on ``ds``; ``categories`` are the widest categories of items: item_index, category.
     """
@@ -95,13 +95,8 @@ def carried(yesterday: DataFrame, rebuilt: DataFrame, touched: DataFrame, ds: da
     and on the widest categories of the items in history and seen. So ``touched`` must hold whoever an arrival of ``ds``
     names, and whoever has an item there whose widest category it changed. Attributes are joined anew.
     """
-    kept = yesterday.drop(*ATTRIBUTES).withColumn("ds", F.lit(ds)).join(touched, "user_id", "left_anti")
+    kept = yesterday.drop(*ATTRIBUTES, "attributes").withColumn("ds", F.lit(ds)).join(touched, "user_id", "left_anti")
     return kept.unionByName(rebuilt)
-
-
-def with_attributes(features: DataFrame, users: DataFrame) -> DataFrame:
-    """Age, gender and occupation from the newest row of table users; null for users without."""
-    return features.join(users.select("user_id", *ATTRIBUTES), "user_id", "left")
 
 
 def touched_users(arrived: DataFrame, yesterday: DataFrame, changed_items: DataFrame) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Table vocabulary: numbers for the tokens of items' metadata, append-only by anchor day."""
+"""Table vocabulary: numbers for the tokens of items' metadata and of users' attributes, append-only by anchor day."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,14 +13,15 @@ from recpipe.transforms.item_tokens import METADATA, tokens
 _COUNTS = pa.schema([("field", pa.string()), ("token", pa.string()), ("items", pa.int64())])
 
 
-def vocabulary(items: DataFrame, numbered: DataFrame, ds: date, size: int, min_items: int) -> DataFrame:
-    """Rows for the tokens that the anchor ``ds`` numbers: those of ``items``, known on it, that have no number yet.
+def vocabulary(counted: DataFrame, numbered: DataFrame, ds: date, size: int, min_items: int) -> DataFrame:
+    """Rows for the tokens that the anchor ``ds`` numbers: those ``counted`` on it that have no number yet.
 
-    ``numbered`` are the rows of earlier anchors. Frequent tokens come first, equally frequent ones by their bytes. At
-    most ``size`` tokens a field get a number in all, and words only if ``min_items`` items have them.
+    ``counted`` has field, token and items, how many have it; ``numbered`` are the rows of earlier anchors. Frequent
+    tokens come first, equally frequent ones by their bytes. At most ``size`` tokens a field get a number in all; words
+    and attributes only if ``min_items`` items or users have them. So nothing stays of what a single user was.
     """
-    often = F.col("items") >= F.when(F.col("field") == "text", min_items).otherwise(1)
-    new = token_counts(items).filter(often).join(numbered, ["field", "token"], "left_anti")
+    is_rare = F.col("field").isin("text", "attribute") & (F.col("items") < min_items)
+    new = counted.filter(~is_rare).join(numbered, ["field", "token"], "left_anti")
     last = numbered.groupBy("field").agg(F.max("token_id").alias("last"))
     best_first = Window.partitionBy("field").orderBy(F.desc("items"), "token")
     token_id = F.row_number().over(best_first) + F.coalesce("last", F.lit(0))

@@ -34,13 +34,12 @@ EPOCHS, TURNS, LENGTH = 4, 2, 50
 def written(root: Path, sequences: Sequences) -> TrainingFiles:
     """The sequences as the rows of an anchor day, in a drawn order."""
     delta.create_tables(root)
-    count, length = sequences.items.shape
-    offsets = np.arange(0, count * length + 1, length, dtype=np.int32)
-    element = pa.field("element", pa.int32(), nullable=False)
-    lists = {
-        name: pa.ListArray.from_arrays(offsets, getattr(sequences, name).ravel(), type=pa.list_(element))
-        for name in LISTS
-    }
+    count, type_ = len(sequences), pa.list_(pa.field("element", pa.int32(), nullable=False))
+    lists = {}
+    for name in LISTS:
+        values = getattr(sequences, name)
+        offsets = np.arange(count + 1, dtype=np.int32) * values.shape[1]
+        lists[name] = pa.ListArray.from_arrays(offsets, values.ravel(), type=type_)
     rows = {
         "ds": pa.array([day(0)] * count),
         "until": pa.array([day(0)] * count),

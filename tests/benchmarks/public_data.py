@@ -37,7 +37,7 @@ class Shop:
             if count := until - kept.start:
                 items[row, -count:], days[row, -count:] = its[kept], theirs[kept]
                 types[row, -count:] = TYPE_CODES["review"]
-        return Sequences(items, days, types)
+        return Sequences(items, days, types, np.zeros((len(items), 1), np.int32))
 
 
 @dataclass(frozen=True)

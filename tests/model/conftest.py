@@ -30,6 +30,7 @@ from tests.rows import arrival, item_feature, picture, user_feature
 FIRST_DAY = date(2024, 1, 1)
 HISTORY_LENGTH = 8
 EPOCH = date(1970, 1, 1)
+NO_ATTRIBUTES = [0, 0, 0]
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def training_rows(interactions: list[Interaction], anchor: int, until: int) -> l
             "until": day(until),
             **sequence(history, length),
             "length": min(len(history), length),
+            "attributes": NO_ATTRIBUTES,
             "shuffle_key": int(hashlib.sha256(user.encode()).hexdigest()[:12], 16),
         }
         for user, history in histories(interactions, until).items()
@@ -88,7 +90,7 @@ def evaluation_rows(interactions: list[Interaction], anchor: int, cut: int, unti
         targets = sorted({one.item for one in everything if one.day > cut} - set(seen))
         if targets:
             row = {"ds": day(anchor), "cut": day(cut), "until": day(until), "cut_by": cut_by, "user_id": user}
-            row |= sequence(history, HISTORY_LENGTH) | {"seen": seen, "targets": targets}
+            row |= sequence(history, HISTORY_LENGTH) | {"seen": seen, "targets": targets, "attributes": NO_ATTRIBUTES}
             rows.append(row | {"length": min(len(history), HISTORY_LENGTH)})
     return rows
 
@@ -167,7 +169,15 @@ def arrow_table(rows: list[dict]) -> pa.Table | list:
         return rows
     ints = pa.list_(pa.field("element", pa.int32(), nullable=False))
     table = pa.Table.from_pylist(rows)
-    types = {"length": pa.int32(), "items": ints, "days": ints, "types": ints, "seen": ints, "targets": ints}
+    types = {
+        "length": pa.int32(),
+        "items": ints,
+        "days": ints,
+        "types": ints,
+        "seen": ints,
+        "targets": ints,
+        "attributes": ints,
+    }
     types |= {"history": ints, "history_days": ints, "history_types": ints, "active_days": pa.int32()}
     types |= {"favourite_categories": pa.list_(pa.field("element", pa.string(), nullable=False))}
     types |= {"age": pa.int32(), "gender": pa.string(), "occupation": pa.string()}

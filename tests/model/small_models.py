@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from recpipe.model.content import Catalogue, ItemContent
+from recpipe.model.examples import Sequences
 from recpipe.model.items import Items, ItemTowerConfig
 from recpipe.model.towers import TowerConfig, TwoTower
 from recpipe.model.user_towers import UserTowerConfig
@@ -30,7 +31,7 @@ def config(items: int, length: int = 5, **changes: object) -> TowerConfig:
         image_size=8,
     )
     user = UserTowerConfig(
-        kind="attention", size=8, history_length=length, blocks=2, heads=1, dropout=0.5, time_gaps=True
+        kind="attention", size=8, history_length=length, blocks=2, heads=1, dropout=0.5, time_gaps=True, attributes=0
     )
     whole = TowerConfig(item=item, user=user, item_dropout=0.5, event_types=False, edges=None, edge_dropout=0.5)
     parts = {part: _only(getattr(whole, part), changes) for part in ("item", "user")}
@@ -68,6 +69,11 @@ def content(items: int) -> ItemContent:
 
 def inputs(items: int) -> Items:
     return Items.of(np.arange(items), content(items))
+
+
+def of_strangers(items: np.ndarray, days: np.ndarray, types: np.ndarray) -> Sequences:
+    """Sequences of users of whom no attribute is known."""
+    return Sequences(items, days, types, np.zeros((len(items), 3), dtype=np.int32))
 
 
 def nothing_known(numbers: list[int] | np.ndarray) -> Catalogue:

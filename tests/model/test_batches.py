@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
+from recpipe import delta
 from recpipe.model import batches
 from recpipe.model.anchors import Rows
 from recpipe.model.batches import LISTS, RowsLostError, TrainingFiles
-from recpipe.tables import TYPE_CODES
+from recpipe.tables import TRAINING_EXAMPLES, TYPE_CODES
 from tests.model.conftest import (
     HISTORY_LENGTH,
     Interaction,
@@ -42,6 +43,14 @@ def test_a_single_row_keeps_its_shape_and_its_padding(shop):
     assert sequences.items.tolist() == [[-1] * (HISTORY_LENGTH - 1) + [5, 3]]
     assert sequences.days.tolist() == [[0] * (HISTORY_LENGTH - 1) + [19723, 19725]]
     assert sequences.types.tolist() == [[0] * (HISTORY_LENGTH - 1) + [TYPE_CODES["review"]] * 2]
+
+
+def test_attributes_of_a_user_come_with_the_row(shop):
+    rows = training_rows([Interaction("u", 5, 0), Interaction("v", 3, 2)], anchor=4, until=4)
+    told = sorted(rows, key=lambda row: row["shuffle_key"])
+    told[1]["attributes"] = [7, 0, 2]
+    delta.overwrite_partition(shop.root, TRAINING_EXAMPLES, arrow_table(rows), day(4))
+    assert TrainingFiles.of(shop.root, Rows(day(4), day(4))).read().attributes.tolist() == [[0, 0, 0], [7, 0, 2]]
 
 
 def test_f03_files_of_older_versions_are_not_read(shop):

@@ -30,8 +30,8 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path):
     saved = checkpoint()
     saved.save(tmp_path / "deep" / "one")
     loaded = Checkpoint.load(tmp_path / "deep" / "one")
-    rows, days, types = torch.tensor([[3, 0, 2]]), torch.tensor([[0, 5, 6]]), torch.tensor([[0, 4, 4]])
-    of_both = [one.model.user_vectors(one.model.catalogue(inputs(3)), rows, days, types) for one in (loaded, saved)]
+    user = [torch.tensor([values]) for values in ([3, 0, 2], [0, 5, 6], [0, 4, 4], [1, 0, 2])]
+    of_both = [one.model.user_vectors(one.model.catalogue(inputs(3)), *user) for one in (loaded, saved)]
     assert torch.equal(*of_both)
     assert loaded.model.config == saved.model.config
     assert loaded.known.tolist() == [2, 5, 9]

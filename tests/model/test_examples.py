@@ -1,9 +1,10 @@
 import numpy as np
 
 from recpipe.model.anchors import Users
-from recpipe.model.examples import Sequences, known_items, positions, read_evaluation_users, read_user_histories
+from recpipe.model.examples import known_items, positions, read_evaluation_users, read_user_histories
 from recpipe.tables import HAPPENED_AT
 from tests.model.conftest import HISTORY_LENGTH, Interaction, day
+from tests.model.small_models import of_strangers
 
 
 def test_unknown_items_and_padding_have_no_place():
@@ -16,7 +17,7 @@ def test_d01_known_items_are_placed_densely_whatever_their_numbers():
 
 
 def test_an_unknown_item_leaves_no_gap_in_a_history():
-    history = Sequences(np.array([[-1, 4, 8, 6]]), np.array([[0, 10, 11, 12]]), np.array([[0, 1, 2, 3]]))
+    history = of_strangers(np.array([[-1, 4, 8, 6]]), np.array([[0, 10, 11, 12]]), np.array([[0, 1, 2, 3]]))
     found = history.as_rows_of(np.array([4, 6]))
     assert found.items.tolist() == [[2, 2, 0, 1]]
     assert (found.days[0, 2:].tolist(), found.types[0, 2:].tolist()) == ([10, 12], [1, 3])

@@ -8,6 +8,7 @@ from recpipe.model.histories import Histories, in_blocks, in_groups
 from recpipe.model.items import Items
 from recpipe.model.objective import Objective
 from recpipe.settings import ModelSettings
+from tests.model.small_models import of_strangers
 
 PADDING = 30
 
@@ -19,11 +20,11 @@ def of_lengths(*lengths: int) -> Sequences:
     for row, length in enumerate(lengths):
         items[row, 20 - length :] = row + np.arange(length)
         days[row, 20 - length :] = np.arange(length)
-    return Sequences(items, days, (items < PADDING).astype(np.int32))
+    return of_strangers(items, days, (items < PADDING).astype(np.int32))
 
 
 def test_columns_that_are_padding_in_every_row_are_cut_off():
-    rows, days, types = Histories.of(of_lengths(2, 3), PADDING)
+    rows, days, types, _ = Histories.of(of_lengths(2, 3), PADDING)
     assert rows.tolist() == [[PADDING, 0, 1], [1, 2, 3]]
     assert days.tolist() == [[0, 0, 1], [0, 1, 2]]
     assert types.tolist() == [[0, 1, 1], [1, 1, 1]]

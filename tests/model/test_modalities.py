@@ -16,6 +16,7 @@ from recpipe.model.examples import EvaluationUsers, Sequences
 from recpipe.model.judging import Contest
 from recpipe.model.training import Trained, train
 from recpipe.settings import ModelSettings
+from tests.model.small_models import of_strangers
 
 KINDS, OF_BOTH, SIDE, TAKEN = 4, 8, 8, 5
 ITEMS = KINDS * KINDS * OF_BOTH
@@ -42,7 +43,7 @@ def users(count: int, seed: int, taken: int, first: int = 0) -> tuple[Sequences,
     kinds = draw.integers(KINDS * KINDS, size=count)
     lists = [draw.permutation(first + np.arange(kind, ITEMS, KINDS * KINDS)) for kind in kinds]
     items = np.array([its[:taken] for its in lists], dtype=np.int32)
-    sequences = Sequences(items, np.full_like(items, 19_000), np.full_like(items, 4))
+    sequences = of_strangers(items, np.full_like(items, 19_000), np.full_like(items, 4))
     return sequences, Lists.of([its[taken:].tolist() for its in lists])
 
 

@@ -3,24 +3,24 @@ import pytest
 import torch
 
 from recpipe.model.content import Catalogue
-from recpipe.model.examples import Sequences
 from recpipe.model.item_encoders import ENCODERS, TEXT_ENCODERS
 from recpipe.model.item_tower import FUSIONS, ItemTower
 from recpipe.model.items import Items
 from recpipe.model.training import vectors
 from recpipe.model.user_towers import GAP_BUCKETS, USER_TOWERS, gap_buckets
-from tests.model.small_models import INPUTS, config, content, inputs, model
+from tests.model.small_models import INPUTS, config, content, inputs, model, of_strangers
 
 ITEMS, LENGTH = 7, 5
 ONE = torch.tensor([[ITEMS, ITEMS, 3, 1, 4]])
 DAYS = torch.tensor([[0, 0, 100, 101, 150]])
 TYPES = torch.tensor([[0, 0, 1, 4, 3]])
+ATTRIBUTES = torch.tensor([[3, 0, 1]])
 
 every_user_tower = pytest.mark.parametrize("kind", USER_TOWERS)
 
 
-def users(two_tower, rows=ONE, days=DAYS, types=TYPES):
-    return two_tower.users(two_tower.catalogue(inputs(ITEMS)), rows, days, types)
+def users(two_tower, rows=ONE, days=DAYS, types=TYPES, attributes=ATTRIBUTES):
+    return two_tower.users(two_tower.catalogue(inputs(ITEMS)), rows, days, types, attributes)
 
 
 @every_user_tower
@@ -61,6 +61,23 @@ def test_event_types_count_if_wanted():
         assert torch.allclose(users(two_tower)[:, -1], viewed[:, -1]) != wanted
 
 
+def test_attributes_count_if_wanted_whatever_their_order_and_padding():
+    for wanted in (0, 4):
+        two_tower = model(config(ITEMS, attributes=wanted))
+        before = users(two_tower)
+        assert torch.allclose(before, users(two_tower, attributes=torch.tensor([[3, 0, 2]]))) != bool(wanted)
+        for same in ([[1, 3]], [[0, 1, 0, 3, 0]], [[3, 9, 1]]):  # 9 was given after the training
+            torch.testing.assert_close(users(two_tower, attributes=torch.tensor(same)), before)
+
+
+def test_a_user_of_whom_no_attribute_is_known_is_one_of_the_tower_without_them():
+    two_tower = model(config(ITEMS, attributes=4))
+    told, untold = (users(two_tower, attributes=torch.tensor(one)) for one in ([[1, 2]], [[0, 9]]))
+    two_tower.attributes = None
+    torch.testing.assert_close(users(two_tower), untold, rtol=0, atol=0)
+    assert not torch.allclose(users(two_tower), told)
+
+
 @every_user_tower
 def test_an_empty_history_is_finite(kind):
     nothing = torch.full((2, LENGTH), ITEMS)
@@ -73,7 +90,7 @@ def test_stored_vectors_give_the_score_as_a_plain_dot_product():
     items = inputs(ITEMS)
     table = two_tower.catalogue(items)
     scores = users(two_tower)[:, -1] @ two_tower.candidates(table).T + two_tower.bias(items)  # (1, items)
-    stored = two_tower.user_vectors(table, ONE, DAYS, TYPES), two_tower.item_vectors(table, items)
+    stored = two_tower.user_vectors(table, ONE, DAYS, TYPES, ATTRIBUTES), two_tower.item_vectors(table, items)
     torch.testing.assert_close(stored[0] @ stored[1].T, scores)
     assert [tuple(part.shape) for part in stored] == [(1, 9), (ITEMS, 9)]
 
@@ -149,7 +166,7 @@ def test_an_item_without_an_id_is_ranked_by_its_content():
     two_tower = model(config(3, inputs=("id", "brand"), edges=2))
     known = np.array([2, 5, 9], dtype=np.int32)
     catalogue = Catalogue(np.array([2, 5, 7, 9], dtype=np.int32), content(5).take(np.array([0, 1, 2, 3])))
-    history = Sequences(*(np.array([[pad, value]]) for pad, value in ((-1, 7), (0, 19_000), (0, 4))))
+    history = of_strangers(*(np.array([[pad, value]]) for pad, value in ((-1, 7), (0, 19_000), (0, 4))))
     user, items = vectors(two_tower, known, history, catalogue)
     alone = ItemTower(two_tower.config.item)
     alone.load_state_dict(two_tower.item_tower.state_dict())
@@ -157,5 +174,5 @@ def test_an_item_without_an_id_is_ranked_by_its_content():
     np.testing.assert_allclose(items[2, :-1], torch.nn.functional.normalize(cold, dim=0).numpy(), rtol=1e-5)
     assert items[2, -1] == items[[0, 1, 3], -1].min()
     assert np.isfinite(user).all()
-    nobody = Sequences(*(np.array([[pad, value]]) for pad, value in ((-1, 6), (0, 19_000), (0, 4))))
+    nobody = of_strangers(*(np.array([[pad, value]]) for pad, value in ((-1, 6), (0, 19_000), (0, 4))))
     assert not np.allclose(vectors(two_tower, known, nobody, catalogue)[0], user)

@@ -14,7 +14,7 @@ from recpipe.model.content import Catalogue
 from recpipe.model.examples import Sequences
 from recpipe.model.training import learning_rate, train, vectors
 from recpipe.settings import ModelSettings
-from tests.model.small_models import content, nothing_known
+from tests.model.small_models import content, nothing_known, of_strangers
 
 ITEMS = nothing_known(range(20))
 SMALL = {"threads": 1, "embedding_size": 8, "batch_size": 32, "learning_rate": 0.02, "warmup_steps": 5, "dropout": 0.2}
@@ -30,7 +30,7 @@ def walks(rows: int, seed: int = 0) -> Sequences:
 
 
 def sequences_of(items: np.ndarray, days: np.ndarray) -> Sequences:
-    return Sequences(items, days, np.where(items >= 0, 4, 0).astype(np.int32))
+    return of_strangers(items, days, np.where(items >= 0, 4, 0).astype(np.int32))
 
 
 def small(**changes: object) -> ModelSettings:

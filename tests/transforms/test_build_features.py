@@ -15,6 +15,7 @@ from recpipe.features import why_not_carried, write_anchor
 from recpipe.settings import Settings
 from recpipe.tables import (
     ARRIVALS,
+    ERASED_USERS,
     EVALUATION_EXAMPLES,
     ITEM_FEATURES,
     ITEM_INDEX,
@@ -22,12 +23,14 @@ from recpipe.tables import (
     REVIEWS,
     TRAINING_EXAMPLES,
     USER_FEATURES,
+    USERS,
     VOCABULARY,
 )
 from recpipe.transforms.evaluation_examples import cut_by_happening
 from recpipe.transforms.training_examples import training_examples
-from tests.frames import frame
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, item, item_feature, review, user_feature
+from recpipe.transforms.user_attributes import with_attributes
+from tests.frames import attributes, frame
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, erased, item, item_feature, review, user, user_feature
 
 METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
@@ -129,6 +132,46 @@ def of(lake, ds, table):
         return connection.sql(query, params={"ds": ds}).fetchall()
 
 
+def test_c06_attributes_are_those_known_on_the_day_in_the_numbers_that_it_knew(shop, settings):
+    every = settings.model_copy(update={"vocabulary_min_items": 1})
+    told = [user("U1", gender="F"), user("U2", gender="F", age=31), user("U1", gender="m", arrived_on=WEDNESDAY)]
+    delta.replace(shop.root, USERS, told)
+    delta.append(shop.root, REVIEWS, [seen("U1", "c", WEDNESDAY)])
+
+    def found(anchor, before):
+        written = write_anchor(shop, anchor, anchor, every)
+        build_features(shop, anchor, every)
+        build_examples(shop, before, anchor, every)
+        by = {USER_FEATURES: "user_id", TRAINING_EXAMPLES: "until", EVALUATION_EXAMPLES: "cut_by, user_id"}
+        made = {table.name: rows(shop, table, f"ds, {name}, attributes") for table, name in by.items()}
+        return written, {name: [row[1:] for row in its if row[0] == anchor] for name, its in made.items()}
+
+    monday = found(MONDAY, None)[1]
+    assert monday["user_features"] == [("U1", [0, 1, 0]), ("U2", [2, 1, 0])]
+    assert monday["training_examples"] == [(MONDAY, [0, 1, 0]), (MONDAY, [2, 1, 0])]
+    wednesday = found(WEDNESDAY, MONDAY)[1]
+    assert wednesday["user_features"] == [("U1", [0, 3, 0]), ("U2", [2, 1, 0]), ("U3", [0, 0, 0])]
+    assert {tuple(attributes) for _, attributes in wednesday["training_examples"]} == {(0, 3, 0), (2, 1, 0), (0, 0, 0)}
+    judged = {(cut_by, user_id): attributes for cut_by, user_id, attributes in wednesday["evaluation_examples"]}
+    assert judged["arrived_on", "U1"] == [0, 1, 0]  # as Monday knew it, whose model is judged
+    assert judged["happened_at", "U1"] == [0, 3, 0]
+    assert found(MONDAY, None) == ({}, monday)
+    assert rows(shop, VOCABULARY, "ds, token, token_id, items") == [
+        (MONDAY, "age 30", 2, 1),
+        (MONDAY, "gender f", 1, 2),
+        (WEDNESDAY, "gender m", 3, 1),
+    ]
+
+
+def test_nobody_is_told_what_an_erased_user_was(shop, settings):
+    delta.replace(shop.root, USERS, [user("U1", gender="F"), user("U2", gender="F")])
+    delta.append(shop.root, ERASED_USERS, [erased("U2")])
+    write_anchor(shop, MONDAY, MONDAY, settings)
+    build_features(shop, MONDAY, settings)
+    assert rows(shop, VOCABULARY) == []  # what a single user was gets no number
+    assert rows(shop, USER_FEATURES, "user_id, gender, attributes") == [("U1", "F", [0, 0, 0])]
+
+
 def test_c05_the_first_anchor_cuts_twice_by_when_things_happened(shop, settings):
     build_examples(shop, None, WEDNESDAY, settings)
     assert of(shop, WEDNESDAY, TRAINING_EXAMPLES) == [
@@ -191,9 +234,11 @@ def test_f08_files_have_row_groups_for_several_ranks(shop):
         "select concat('U', cast(id as string)) as user_id, 'a' as item_id, 0 as item_index, 4 as type, id as tie, "
         "timestamp'2024-01-01' as happened_at, true as is_target, date'2024-01-01' as until from range(100)"
     )
-    shop.overwrite_partition(small, training_examples(met, MONDAY, history_length=3, seed=7), MONDAY)
+    shop.overwrite_partition(
+        small, training_examples(met, attributes(shop.spark), MONDAY, history_length=3, seed=7), MONDAY
+    )
     judged = cut_by_happening(met, MONDAY, SUNDAY, MONDAY, history_length=3)
-    shop.overwrite_partition(EVALUATION_EXAMPLES, judged, MONDAY)
+    shop.overwrite_partition(EVALUATION_EXAMPLES, with_attributes(judged, attributes(shop.spark)), MONDAY)
     [groups], [others] = (
         [parquet.ParquetFile(file).metadata.num_row_groups for file in delta.snapshot_files(shop.root, table)]
         for table in (TRAINING_EXAMPLES, EVALUATION_EXAMPLES)

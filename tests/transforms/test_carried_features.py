@@ -70,7 +70,8 @@ class History:
             self.add(ITEMS, item(item_id, words, arrived_on=day, categories=path, price=price, brand=brand))
         self.add(IMAGES, picture(chance.choice(items), arrived_on=day))
         for user_id in chance.sample(users, 3):
-            self.add(USERS, user(user_id, arrived_on=day, age=chance.randint(18, 80)))
+            told = {"age": chance.randint(18, 80), "gender": chance.choice("fm")}
+            self.add(USERS, user(user_id, arrived_on=day, **told))
 
     def moment(self, arrived_on: date) -> datetime:
         """On a day by an edge of a window, at its first or its last second."""
@@ -117,6 +118,7 @@ def test_c06_c07_carried_features_equal_those_of_all_that_was_known(lake, settin
     carried = {table: rows(lake, table) for table in (USER_FEATURES, ITEM_FEATURES)}
     for night in NIGHTS[1:]:
         assert run(lake, night, settings.model_copy(update={"full_refresh": True})).endswith("full_refresh is set")
+    assert {number > 0 for row in carried[USER_FEATURES] for number in row[-1]} == {True, False}
     for table, found in carried.items():
         full = rows(lake, table)
         assert {row[0] for row in full} == set(NIGHTS)

@@ -6,7 +6,8 @@ import pytest
 from recpipe.lake import conform
 from recpipe.tables import EVALUATION_EXAMPLES, TYPE_CODES
 from recpipe.transforms.evaluation_examples import cut_by_arrival, cut_by_happening
-from tests.frames import met
+from recpipe.transforms.user_attributes import with_attributes
+from tests.frames import attributes, met
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, event, review
 from tests.transforms.test_training_examples import DAY, seen
 
@@ -17,14 +18,18 @@ def noon(day):
 
 def examples(spark, *rows, cut=MONDAY, until=WEDNESDAY, history_length=2):
     made = cut_by_happening(met(spark, *rows), WEDNESDAY, cut, until, history_length)
-    return {row.user_id: row for row in conform(EVALUATION_EXAMPLES, made).collect()}
+    return {
+        row.user_id: row for row in conform(EVALUATION_EXAMPLES, with_attributes(made, attributes(spark))).collect()
+    }
 
 
 def since(spark, known, *arrived, history_length=2):
     """Rows by arrival: ``known`` on Monday, and ``arrived`` by Wednesday."""
     then, now = (met(spark, *rows) for rows in (known, (*known, *arrived)))
     made = cut_by_arrival(then, now, WEDNESDAY, MONDAY, history_length)
-    return {row.user_id: row for row in conform(EVALUATION_EXAMPLES, made).collect()}
+    return {
+        row.user_id: row for row in conform(EVALUATION_EXAMPLES, with_attributes(made, attributes(spark))).collect()
+    }
 
 
 def test_c04_history_ends_at_the_cut_and_targets_come_after_it(spark):

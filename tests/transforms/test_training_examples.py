@@ -6,7 +6,7 @@ from recpipe.lake import conform
 from recpipe.tables import TRAINING_EXAMPLES, TYPE_CODES
 from recpipe.transforms.core import each_until
 from recpipe.transforms.training_examples import _with_shuffle_key, training_examples
-from tests.frames import met
+from tests.frames import attributes, met
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, event, review
 
 DAY = {day: (day - date(1970, 1, 1)).days for day in (MONDAY, TUESDAY, WEDNESDAY)}
@@ -16,8 +16,9 @@ def seen(user, item, day):
     return review(user, item, reviewed_at=datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
 
 
-def examples(spark, *rows, untils=(WEDNESDAY,), history_length=2, seed=7):
-    made = training_examples(each_until(met(spark, *rows, seed=seed), untils), WEDNESDAY, history_length, seed)
+def examples(spark, *rows, untils=(WEDNESDAY,), history_length=2, seed=7, known=()):
+    told = attributes(spark, **dict(known))
+    made = training_examples(each_until(met(spark, *rows, seed=seed), untils), told, WEDNESDAY, history_length, seed)
     return conform(TRAINING_EXAMPLES, made).orderBy("until", "shuffle_key").collect()
 
 
@@ -25,6 +26,16 @@ def test_a_row_is_a_users_last_items_and_their_days_padded_on_the_left(spark):
     [row] = examples(spark, seen("U1", "b", TUESDAY), seen("U1", "a", MONDAY))
     assert (row.items, row.days, row.length) == ([-1, 0, 1], [0, DAY[MONDAY], DAY[TUESDAY]], 2)
     assert row.ds == WEDNESDAY
+
+
+def test_every_row_of_a_user_has_the_attributes_of_the_day_and_others_have_none(spark):
+    rows = [seen("U1", "a", MONDAY), seen("U1", "b", WEDNESDAY), seen("U2", "a", WEDNESDAY)]
+    found = examples(spark, *rows, untils=[TUESDAY, WEDNESDAY], known={"U1": [2, 0, 1], "U9": [1, 1, 1]})
+    assert sorted((row.until, row.length, row.attributes) for row in found) == [
+        (TUESDAY, 1, [2, 0, 1]),
+        (WEDNESDAY, 1, [0, 0, 0]),
+        (WEDNESDAY, 2, [2, 0, 1]),
+    ]
 
 
 def test_every_interaction_has_its_type(spark):

@@ -3,14 +3,14 @@ from datetime import UTC, date, datetime
 from pyspark.sql import functions as F
 
 from recpipe.lake import conform
-from recpipe.tables import ITEMS, TYPE_CODES, USER_FEATURES, USERS
+from recpipe.tables import ITEMS, TYPE_CODES, USER_FEATURES, USERS, VOCABULARY
+from recpipe.transforms.user_attributes import ATTRIBUTES, user_attributes, with_attributes
 from recpipe.transforms.user_features import (
     carried,
     changed_categories,
     touched_users,
     user_features,
     widest_categories,
-    with_attributes,
 )
 from tests.frames import frame, happened, met, numbered
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, event, item, review, user
@@ -22,7 +22,8 @@ def made(spark, *rows, history_length=50, items=(), users=()):
     index = numbered(spark, *"abcdefgh")
     categories = widest_categories(frame(spark, ITEMS, *items), index)
     features = user_features(happened(spark, *rows), met(spark, *rows), categories, WEDNESDAY, history_length)
-    return conform(USER_FEATURES, with_attributes(features, frame(spark, USERS, *users)))
+    told = user_attributes(frame(spark, USERS, *users), frame(spark, VOCABULARY))
+    return conform(USER_FEATURES, with_attributes(features, told))
 
 
 def features(spark, *rows, **others):
@@ -115,7 +116,7 @@ def test_a_category_changed_when_the_arrival_tells_another_than_was_known(spark)
 
 def test_yesterday_counts_for_users_that_are_not_touched(spark):
     yesterday = made(spark, review("U1", "a"), review("U2", "a")).withColumn("ds", F.lit(MONDAY))
-    rebuilt = made(spark, review("U2", "a"), review("U2", "b")).drop("age", "gender", "occupation")
+    rebuilt = made(spark, review("U2", "a"), review("U2", "b")).drop(*ATTRIBUTES, "attributes")
     touched = spark.createDataFrame([("U2",)], "user_id string")
     found = carried(yesterday, rebuilt, touched, WEDNESDAY).collect()
     assert {(row.user_id, row.ds, len(row.history)) for row in found} == {("U1", WEDNESDAY, 1), ("U2", WEDNESDAY, 2)}

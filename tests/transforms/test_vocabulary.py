@@ -1,13 +1,13 @@
 from recpipe.lake import conform
 from recpipe.tables import ITEMS, VOCABULARY
-from recpipe.transforms.vocabulary import vocabulary
+from recpipe.transforms.vocabulary import token_counts, vocabulary
 from tests.frames import frame
 from tests.rows import MONDAY, TUESDAY, item
 
 
 def numbers(spark, items, earlier=None, *, size=100, min_items=1, ds=MONDAY):
     numbered = frame(spark, VOCABULARY) if earlier is None else earlier
-    return conform(VOCABULARY, vocabulary(frame(spark, ITEMS, *items), numbered, ds, size, min_items))
+    return conform(VOCABULARY, vocabulary(token_counts(frame(spark, ITEMS, *items)), numbered, ds, size, min_items))
 
 
 def told(made, field="text"):
@@ -37,7 +37,9 @@ def test_a_later_anchor_goes_on_after_the_numbers_of_earlier_ones_up_to_the_size
 
 def test_order_and_parts_of_the_input_do_not_matter(spark):
     items = [item(f"i{n}", f"w{n} w{n % 3} x") for n in range(9)]
-    many = vocabulary(frame(spark, ITEMS, *items[::-1]).repartition(5), frame(spark, VOCABULARY), MONDAY, 9, 1)
+    many = vocabulary(
+        token_counts(frame(spark, ITEMS, *items[::-1]).repartition(5)), frame(spark, VOCABULARY), MONDAY, 9, 1
+    )
     assert sorted(numbers(spark, items, size=9).collect()) == sorted(conform(VOCABULARY, many).collect())
 
 
