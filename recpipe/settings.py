@@ -153,6 +153,27 @@ class ModelSettings(Section):
         return self
 
 
+class GateSettings(Section):
+    """What a candidate must show before it takes the champion's place."""
+
+    margin: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share of the champion's NDCG@10 by which a candidate may be worse."""
+    segment_margin: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Share of a segment's NDCG@10 by which a candidate may be worse than the champion, or without one than the best
+    baseline, there."""
+    least_users: Annotated[int, Field(ge=1, le=1_000_000)] = 30
+    """Users with targets below whom nothing is concluded: a model is not promoted on fewer, and a segment of fewer is
+    passed over."""
+    least_served: Annotated[float, Field(ge=0, le=1)] = 0.95
+    """Share of the users that a model is judged on who must get a list."""
+    least_fill: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the lists' places that must hold an item."""
+    least_coverage: Annotated[float, Field(ge=0, le=1)] = 0.001
+    """Share of the items that must stand in some list."""
+    most_popular: Annotated[float, Field(ge=0, le=1)] = 0.9
+    """Share of the lists' places that the most owned hundredth of the items may take."""
+
+
 class AirflowSettings(Section):
     port: Annotated[int, Field(ge=1024, le=65_535)] = 8080
     """Port of Airflow's page on 127.0.0.1; the next free one is taken when it is busy."""
@@ -247,6 +268,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = AuditSettings()
     spark: SparkSettings = SparkSettings()
     model: ModelSettings = ModelSettings()
+    gate: GateSettings = GateSettings()
     airflow: AirflowSettings = AirflowSettings()
     images: ImageSettings = ImageSettings()
     sources: dict[SourceName, Source] = {}

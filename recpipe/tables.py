@@ -456,10 +456,10 @@ EVALUATION_EXAMPLES = Table(
 
 METRICS = Table(
     name="metrics",
-    comment="A figure of a candidate or a baseline, measured on an anchor's evaluation examples.",
+    comment="A figure of a candidate, a baseline or the champion, measured on an anchor's evaluation examples.",
     columns=(
         _ANCHOR,
-        Column("model", "string", "two_tower, or the baseline's name."),
+        Column("model", "string", "two_tower, champion, or the baseline's name."),
         _MODEL_VERSION,
         Column("metric", "string", "Name of the metric, such as ndcg_at_10."),
         Column("value", "double", "Mean over users."),

@@ -1,1 +1,1 @@
-"""How good a ranking is, in numpy alone: no Spark, no torch."""
+"""How good a ranking is, in arrays alone: no Spark, no torch."""

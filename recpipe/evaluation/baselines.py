@@ -1,12 +1,66 @@
-"""What a model must beat, from the same rows that trained it."""
+"""What a model must beat, from the same rows that trained it: popularity, and two of the library `implicit`.
 
+Each gives the scores of all candidates for the users that a model is judged on.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from implicit.nearest_neighbours import CosineRecommender
+from implicit.utils import ParameterWarning
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, csr_matrix
+from threadpoolctl import threadpool_limits
+
+from recpipe.evaluation.categories import category_mix, category_shares
+from recpipe.evaluation.metrics import Lists, Scores, products
 
 RECENT_DAYS = 30
 EPOCH = date(1970, 1, 1)
+NEIGHBOURS = 100
+FACTORS = 64
+
+
+@dataclass(frozen=True)
+class Known:
+    """What all models are given: who had what up to a day. Items are candidates' numbers, others are padding."""
+
+    items: NDArray[np.integer]  # (rows, length), a user a row
+    days: NDArray[np.integer]  # (rows, length), since 1970-01-01
+    until: date
+    categories: NDArray[np.integer]  # (candidates, most), see `category_shares`
+
+    @property
+    def candidates(self) -> int:
+        return len(self.categories)
+
+    def owners(self) -> NDArray[np.integer]:
+        """(candidates,): how many users have each."""
+        return np.bincount(self.matrix().indices, minlength=self.candidates)
+
+    def matrix(self) -> csr_matrix:
+        """(rows, candidates): 1 for every item that a user had, however often."""
+        rows, columns = np.nonzero((self.items >= 0) & (self.items < self.candidates))
+        return _ones(rows, self.items[rows, columns], (len(self.items), self.candidates))
+
+
+def baselines(known: Known, histories: Lists, seed: int) -> Mapping[str, Scores]:
+    """All of them by name, ``histories`` being what the judged users had."""
+    owned = known.matrix()
+    profiles = _ones(*histories.cells(0, len(histories)), (len(histories), known.candidates))
+    popular = popular_all_time(known.items, known.candidates)
+    with threadpool_limits(1, "blas"):  # implicit has threads of its own, and one gives the same bits everywhere
+        return {
+            "popular_all_time": _for_all(popular),
+            "popular_recent": _for_all(popular_recent(known.items, known.days, known.candidates, known.until)),
+            "popular_in_category": popular_in_category(popular, histories, known.categories),
+            "item_knn": item_knn(owned, profiles),
+            "als": als(owned, profiles, seed),
+        }
 
 
 def popular_all_time(items: NDArray[np.integer], candidates: int) -> NDArray[np.floating]:
@@ -23,3 +77,45 @@ def popular_recent(
     """
     first = (until - timedelta(days=RECENT_DAYS - 1) - EPOCH).days
     return popular_all_time(items[days >= first], candidates)
+
+
+def popular_in_category(popular: NDArray[np.floating], histories: Lists, categories: NDArray[np.integer]) -> Scores:
+    """An item's interactions times the share that its categories have in the user's history."""
+    of_items = category_shares(categories)
+    mix = category_mix(*histories.cells(0, len(histories)), len(histories), of_items)
+    weighted = (of_items * popular[:, None]).T.tocsr()  # (categories, candidates)
+    return lambda first, last: (mix[first:last] @ weighted).toarray()
+
+
+def item_knn(owned: csr_matrix, profiles: csr_matrix) -> Scores:
+    """The cosines of an item's owners with those of each item of the user, added up over its NEIGHBOURS nearest
+    (Sarwar et al., 2001)."""
+    if not owned.nnz:
+        return _for_all(np.zeros(owned.shape[1]))
+    model = CosineRecommender(K=NEIGHBOURS, num_threads=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ParameterWarning)  # of how implicit passes a matrix to itself
+        model.fit(owned, show_progress=False)
+    return lambda first, last: (profiles[first:last] @ model.similarity).toarray()
+
+
+def als(owned: csr_matrix, profiles: csr_matrix, seed: int) -> Scores:
+    """Matrix factorisation of who had what by alternating least squares (Hu et al., 2008); a judged user's factors
+    come of what the user had."""
+    if not owned.nnz:
+        return _for_all(np.zeros(owned.shape[1]))
+    model = AlternatingLeastSquares(factors=FACTORS, num_threads=1, random_state=seed)
+    model.fit(owned, show_progress=False)
+    return products(model.recalculate_user(np.arange(profiles.shape[0]), profiles), model.item_factors)
+
+
+def _for_all(scores: NDArray[np.floating]) -> Scores:
+    """Alike for every user."""
+    return lambda first, last: np.tile(scores, (last - first, 1))
+
+
+def _ones(rows: NDArray[np.integer], columns: NDArray[np.integer], shape: tuple[int, int]) -> csr_matrix:
+    pairs = csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
+    pairs.sum_duplicates()
+    pairs.data[:] = 1
+    return csr_matrix(pairs)  # the kind that implicit reads

@@ -6,8 +6,8 @@ a user, NaN where it is undefined, such as for an empty list.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
+from recpipe.evaluation.categories import category_mix, category_shares
 from recpipe.evaluation.metrics import Lists
 
 SMOOTHING = 0.01
@@ -74,15 +74,12 @@ def miscalibration(
     for a list of the same mix. NaN where the history or the list has no category.
 
     Args:
-        categories: (candidates, most) numbers from 1, padding 0. An item's categories share its weight.
+        categories: (candidates, most), see `category_shares`.
     """
-    has = categories > 0
-    rows = np.broadcast_to(np.arange(len(categories))[:, None], categories.shape)[has]
-    weights = 1 / has.sum(axis=1)[rows]
-    of_items = csr_array((weights, (rows, categories[has])), shape=(len(categories), categories.max(initial=0) + 1))
+    of_items = category_shares(categories)
     row, value = histories.cells(0, len(histories))
-    wanted = _mix(row, value, len(lists), of_items)
-    given = _mix(*_cells(lists), len(lists), of_items)
+    wanted = category_mix(row, value, len(lists), of_items)
+    given = category_mix(*_cells(lists), len(lists), of_items)
     mixed = (1 - SMOOTHING) * given + SMOOTHING * wanted
     wanted.sort_indices()
     at = np.repeat(np.arange(len(lists)), np.diff(wanted.indptr))
@@ -91,13 +88,6 @@ def miscalibration(
     divergence = np.bincount(at, terms, minlength=len(lists))
     defined = (wanted.sum(axis=1) > 0) & (given.sum(axis=1) > 0)
     return np.where(defined, divergence, np.nan)
-
-
-def _mix(rows: NDArray[np.integer], items: NDArray[np.integer], users: int, of_items: csr_array) -> csr_array:
-    """(users, categories): each user's shares, adding up to 1, or to 0 for one without any."""
-    counts = csr_array((np.ones(len(rows)), (rows, items)), shape=(users, of_items.shape[0])) @ of_items
-    sums = np.repeat(counts.sum(axis=1), np.diff(counts.indptr))
-    return csr_array((counts.data / sums, counts.indices, counts.indptr), shape=counts.shape)
 
 
 def _cells(lists: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:

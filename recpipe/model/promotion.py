@@ -1,47 +1,21 @@
-"""The decision about an anchor's model: it must rank better than popularity, else it is not used."""
+"""The decision about an anchor's model: it must earn its place, else the champion before serves on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from recpipe import delta
 from recpipe.errors import UserError
-from recpipe.evaluation.baselines import popular_all_time, popular_recent
-from recpipe.evaluation.metrics import METRICS as FIGURES
+from recpipe.evaluation import gate
 from recpipe.job import JobResult
-from recpipe.model.anchors import Plan, skip_reason
-from recpipe.model.batches import TrainingFiles
+from recpipe.model.anchors import champion, skip_reason
 from recpipe.model.candidates import ATTEMPTS, Inputs, read_inputs, refit, told_start, train_candidate
 from recpipe.model.checkpoint import Checkpoint
-from recpipe.model.content import read_catalogue
-from recpipe.model.examples import positions, read_evaluation_users
-from recpipe.model.judging import Contest
+from recpipe.model.judgement import MODEL, Judgement, judge
 from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
 from recpipe.settings import Settings
 from recpipe.tables import EVALUATION_EXAMPLES, METRICS, MODEL_VERDICTS
-
-MODEL = "two_tower"
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """Figures by model, and over how many users and for which share of targets they stand."""
-
-    figures: Mapping[str, Mapping[str, float]]
-    users: int
-    strangers: int
-    unknown_target_share: float
-
-    def best_baseline(self) -> str:
-        """The baseline with the greatest NDCG@10; equal ones by name."""
-        return min((name for name in self.figures if name != MODEL), key=lambda name: (-self.ndcg(name), name))
-
-    def ndcg(self, model: str) -> float:
-        return self.figures[model]["ndcg_at_10"]
 
 
 @dataclass(frozen=True)
@@ -90,68 +64,31 @@ def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:
             f"expected a candidate of anchor day {anchor} trained with these settings, found none; "
             "run `recpipe run train_two_tower` for the same day first"
         )
-    judgement = judge(settings, inputs.plan, candidate)
+    judgement = judge(settings, inputs.plan, candidate, _champion_before(settings, registry, inputs))
     return _verdict(settings, registry, inputs, candidate, judgement)
 
 
 def _verdict(
     settings: Settings, registry: Registry, inputs: Inputs, candidate: Checkpoint, judgement: Judgement
 ) -> Verdict:
-    baseline = judgement.best_baseline()
-    model, popularity = (judgement.figures[name] for name in (MODEL, baseline))
-    promoted = judgement.ndcg(MODEL) > judgement.ndcg(baseline)
-    reason = (
-        f"over {judgement.users} users NDCG@10 {model['ndcg_at_10']:.4f} is {'' if promoted else 'not '}above the "
-        f"{popularity['ndcg_at_10']:.4f} of {baseline} (Recall@10 {model['recall_at_10']:.4f} and "
-        f"{popularity['recall_at_10']:.4f}){told_start(settings, candidate)}"
-    )
-    if not promoted:
+    start = told_start(settings, candidate)
+    if not judgement.passed:
+        reason = "; ".join(f"not met: {check.said}" for check in judgement.checks if not check.passed) + start
         return Verdict("rejected", reason, None, judgement, candidate.model_version)
+    reason = "; ".join(check.said for check in judgement.checks) + start
     epochs = int(candidate.training["epochs"])
-    champion = registry.find(CHAMPION, inputs.anchor, inputs.hash) or refit(settings, registry, inputs, epochs)
-    registry.show_champion(champion.model_version, model)
+    refitted = registry.find(CHAMPION, inputs.anchor, inputs.hash) or refit(settings, registry, inputs, epochs)
+    registry.show_champion(refitted.model_version, judgement.figures[MODEL])
     reason += f"; trained again for {epochs} epochs on all up to {inputs.anchor}"
-    return Verdict("promoted", reason, champion.model_version, judgement, candidate.model_version)
+    return Verdict("promoted", reason, refitted.model_version, judgement, candidate.model_version)
 
 
-def judge(settings: Settings, plan: Plan, candidate: Checkpoint) -> Judgement:
-    """Measure the candidate and popularity on one set of users, over one set of items.
-
-    Ranked are all items that the candidate has a vector for, but those that the user has. A target that is none of
-    them, such as an item that nobody knew at the cut, counts as missed, for every model. Users without a history at the
-    cut are no part of it: no model can rank for them, and each would be given the same popular items.
-
-    Nothing was chosen on these users, and they are looked at once.
-    """
-    users = read_evaluation_users(settings.lake, plan.judges)
-    item = candidate.model.config.item
-    catalogue = read_catalogue(settings, plan.candidate.ds, item.inputs, item.image_size)
-    contest = Contest.of(users, catalogue, candidate.known, item.inputs)
-    sequences = TrainingFiles.of(settings.lake, plan.candidate).read()
-    numbers = contest.ranked.numbers
-    places, count = positions(sequences.items, numbers, missing=-1), len(numbers)
-    models = {
-        MODEL: contest.vectors(candidate.model, candidate.known),
-        "popular_all_time": _for_all(popular_all_time(places, count), len(users)),
-        "popular_recent": _for_all(popular_recent(places, sequences.days, count, candidate.until), len(users)),
-    }
-    return Judgement(
-        figures={name: figures_of(contest, *model) for name, model in models.items()},
-        users=len(users),
-        strangers=users.strangers,
-        unknown_target_share=float(np.mean(contest.targets.values < 0)),
-    )
-
-
-def figures_of(contest: Contest, users: NDArray[np.floating], items: NDArray[np.floating]) -> dict[str, float]:
-    """Mean of every metric over the users that have targets."""
-    hits, wanted = contest.hits(users, items), contest.targets.lengths()
-    return {name: float(np.nanmean(metric(hits, wanted))) for name, metric in FIGURES.items()}
-
-
-def _for_all(scores: NDArray[np.floating], users: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """One score an item as vectors of length 1, alike for every user."""
-    return np.ones((users, 1)), scores[:, None]
+def _champion_before(settings: Settings, registry: Registry, inputs: Inputs) -> Checkpoint | None:
+    """The champion on the day that the candidate knows; it is as old as the candidate or older, never newer."""
+    standing = champion(settings.lake, inputs.plan.candidate.ds)
+    if standing is None or standing.anchor >= inputs.anchor:
+        return None
+    return registry.load(standing.model_version)
 
 
 def record(settings: Settings, anchor: date, verdict: Verdict) -> tuple[Verdict, dict[str, int]]:
@@ -190,6 +127,7 @@ def metric_rows(anchor: date, verdict: Verdict) -> list[dict[str, object]]:
     judgement = verdict.judgement
     if judgement is None:
         return []
+    versions = {MODEL: verdict.candidate_version, gate.CHAMPION: judgement.champion_version}
     rows = [
         (model, metric, value, judgement.users)
         for model, figures in judgement.figures.items()
@@ -202,7 +140,7 @@ def metric_rows(anchor: date, verdict: Verdict) -> list[dict[str, object]]:
         {
             "ds": anchor,
             "model": model,
-            "model_version": verdict.candidate_version if model == MODEL else f"{anchor}-{model}",
+            "model_version": versions.get(model, f"{anchor}-{model}"),
             "metric": metric,
             "value": value,
             "users": users,

@@ -13,7 +13,7 @@ from recpipe.model.items import Items
 from recpipe.model.ranks import Ranks
 from recpipe.model.towers import TowerConfig, TwoTower
 
-OF_ROWS = ("items", "categories", "brands", "price_bands", "words", "edges")
+OF_ROWS = ("items", "categories", "brands", "price_bands", "words", "edges", "attributes")
 """Parts of a model's configuration that the rows decide and not the settings."""
 
 OF_TRAINING = ("id_dropout", "dropout", "item_dropout", "edge_dropout")
@@ -40,7 +40,7 @@ def warmed(model: TwoTower, known: NDArray[np.int32], content: ItemContent, star
 
 def _shape(config: TowerConfig) -> dict[str, object]:
     """What two models must have in common for one to start from the other."""
-    whole = asdict(config) | {"graph": config.edges is not None}
+    whole = asdict(config) | {"graph": config.edges is not None, "user_attributes": config.user.attributes > 0}
     parts = {f"{part}.{name}": value for part in ("item", "user") for name, value in whole.pop(part).items()}
     left_out = {*OF_ROWS, *OF_TRAINING}
     return {name: value for name, value in (parts | whole).items() if name.rpartition(".")[2] not in left_out}

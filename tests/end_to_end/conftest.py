@@ -18,9 +18,9 @@ SMALL = (
     ("RECPIPE_CARRY_FROM", "0"),  # so that a night carries features on, as a large shop's does
     ("RECPIPE_MODEL__EPOCHS", "25"),
     ("RECPIPE_MODEL__BATCH_SIZE", "32"),
-    ("RECPIPE_MODEL__EMBEDDING_SIZE", "32"),
+    ("RECPIPE_MODEL__PATIENCE", "6"),
 )
-"""Of 500 users a larger batch would make too few steps to learn from."""
+"""Of 800 users a larger batch would make too few steps to learn from."""
 
 ORDERS = """
 [sources.orders]
@@ -58,7 +58,7 @@ class Nights:
 def nights(tmp_path_factory) -> Nights:
     forward = Shop(tmp_path_factory.mktemp("forward"), SMALL + HERE)
     late = Shop(tmp_path_factory.mktemp("late"), SMALL + ELSEWHERE)
-    write_sample(forward.home / "landing", Sample(users=500, items=150, last_day=EMPTY_DAY))
+    write_sample(forward.home / "landing", Sample(users=800, items=600, last_day=EMPTY_DAY))
     add_other_kinds(forward.home / "landing")
     for kind in ("reviews", "items"):
         shutil.rmtree(forward.home / "landing" / kind / f"arrived_on={EMPTY_DAY}", ignore_errors=True)

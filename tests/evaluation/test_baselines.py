@@ -1,8 +1,10 @@
 from datetime import date, timedelta
 
 import numpy as np
+import pytest
 
-from recpipe.evaluation.baselines import EPOCH, popular_all_time, popular_recent
+from recpipe.evaluation.baselines import EPOCH, Known, _ones, baselines, item_knn, popular_all_time, popular_recent
+from recpipe.evaluation.metrics import Lists, hits_among, ranked_lists, recall_at_k
 
 UNTIL = date(2024, 3, 31)
 
@@ -20,3 +22,58 @@ def test_recent_counts_the_last_thirty_days_only():
     items = np.array([0, 0, 1, 1])
     days = days_before(30, 29, 0, 31)
     assert popular_recent(items, days, 2, UNTIL).tolist() == [1, 1]
+
+
+TASTES, EACH = 4, 10  # groups of items; a user keeps to one of them
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Users of tastes, whose last item is kept back. The first taste has most users."""
+    draw = np.random.default_rng(0)
+    tastes = draw.choice(TASTES, size=400, p=[0.4, 0.2, 0.2, 0.2])
+    items = np.array([taste * EACH + draw.permutation(EACH)[:5] for taste in tastes])
+    categories = np.repeat(np.arange(TASTES) + 1, EACH)[:, None]
+    known = Known(items[:, :-1], np.full((400, 4), days_before(3)[0]), UNTIL, categories)
+    return known, Lists.of(items[:, :-1].tolist()), items[:, -1]
+
+
+def recalls(shop) -> dict[str, float]:
+    known, histories, last = shop
+    targets = Lists.of(last[:, None].tolist())
+    found = baselines(known, histories, seed=1)
+    lists = {name: ranked_lists(scores, histories, 5) for name, scores in found.items()}
+    return {name: recall_at_k(hits_among(its, targets), targets.lengths()).mean() for name, its in lists.items()}
+
+
+def test_neighbours_factors_and_categories_find_a_taste_and_popularity_the_most_common_one(shop):
+    found = recalls(shop)
+    assert list(found) == ["popular_all_time", "popular_recent", "popular_in_category", "item_knn", "als"]
+    assert 0.1 < found["popular_all_time"] == found["popular_recent"] < 0.5
+    for name in ("popular_in_category", "item_knn", "als"):
+        assert found[name] > found["popular_all_time"] + 0.2, name
+
+
+def test_the_same_seed_gives_the_same_scores(shop):
+    known, histories, _ = shop
+    once, again = (baselines(known, histories, seed=1) for _ in range(2))
+    for name, scores in once.items():
+        np.testing.assert_array_equal(scores(0, 50), again[name](0, 50), err_msg=name)
+
+
+def test_item_knn_adds_cosines():
+    owned = _ones(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 2, 2]), (3, 3))
+    profile = _ones(np.array([0]), np.array([0]), (1, 3))
+    [scores] = item_knn(owned, profile)(0, 1)
+    np.testing.assert_allclose(scores[1:], [1 / np.sqrt(2), 0], atol=1e-6)
+
+
+def test_an_item_twice_in_a_history_counts_once_and_what_is_no_candidate_not_at_all():
+    known = Known(np.array([[-1, 1, 1], [0, 2, 3]]), np.zeros((2, 3), int), UNTIL, np.zeros((3, 1), int))
+    assert known.matrix().toarray().tolist() == [[0, 1, 0], [1, 0, 1]]
+
+
+def test_where_nobody_had_anything_all_items_are_alike():
+    known = Known(np.full((2, 3), -1), np.zeros((2, 3), int), UNTIL, np.zeros((3, 1), int))
+    for name, scores in baselines(known, Lists.of([[], []]), seed=1).items():
+        assert len(set(scores(0, 2).ravel().tolist())) == 1, name

@@ -1,0 +1,117 @@
+"""Whether a candidate may take the champion's place: by intervals over users, and by what its lists are like."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recpipe.evaluation.bootstrap import Interval
+from recpipe.evaluation.lists import coverage, fill
+from recpipe.settings import GateSettings
+
+Values = NDArray[np.floating]
+"""(users,) NDCG@10 of the same users in the same order for all models; NaN for a user without targets."""
+
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One demand on a candidate: whether it is met, in which numbers, and what they are compared with."""
+
+    passed: bool
+    said: str
+
+
+def enough_users(users: int, settings: GateSettings) -> Check:
+    return Check(users >= settings.least_users, f"users judged on: {users} (least {settings.least_users})")
+
+
+def finite(vectors: Iterable[NDArray[np.floating]]) -> Check:
+    broken = sum(int((~np.isfinite(side)).any(axis=1).sum()) for side in vectors)
+    return Check(not broken, f"vectors that are not finite: {broken} (most 0)")
+
+
+def compared(
+    candidate: Values,
+    others: Mapping[str, Values],
+    segments: Mapping[str, NDArray[np.bool_]],
+    settings: GateSettings,
+    seed: int,
+) -> list[Check]:
+    """The candidate beside the best baseline, beside the champion if ``others`` has one, and beside that of the two it
+    would take the place of in each segment."""
+    baselines = {name: values for name, values in others.items() if name != CHAMPION}
+    best = best_of(baselines)
+    checks = [above_baseline(candidate, baselines[best], best, seed)]
+    champion = others.get(CHAMPION)
+    if champion is not None:
+        checks.append(not_below_champion(candidate, champion, settings, seed))
+    reference = baselines[best] if champion is None else champion
+    return [*checks, no_segment_fallen(candidate, reference, segments, settings, seed)]
+
+
+def best_of(models: Mapping[str, Values]) -> str:
+    """The name of the greatest mean; of equal ones the first by name."""
+    return min(models, key=lambda name: (-np.nanmean(models[name]), name))
+
+
+def above_baseline(candidate: Values, baseline: Values, name: str, seed: int) -> Check:
+    """The candidate is better than the baseline, surely: the lower bound of its lead is above 0."""
+    lead = Interval.of(candidate - baseline, seed)
+    means = f"{np.nanmean(candidate):.4f}, {name} {np.nanmean(baseline):.4f}"
+    return Check(lead.lower > 0, f"NDCG@10 {means}, lead {lead} (lower bound above 0)")
+
+
+def not_below_champion(candidate: Values, champion: Values, settings: GateSettings, seed: int) -> Check:
+    """The candidate is not worse than the champion by more than the margin, surely."""
+    lead = Interval.of(candidate - champion, seed)
+    least = -settings.margin * float(np.nanmean(champion))
+    return Check(
+        lead.lower > least,
+        f"NDCG@10 of the champion {np.nanmean(champion):.4f}, lead {lead} (lower bound above {least:.4f})",
+    )
+
+
+def no_segment_fallen(
+    candidate: Values, reference: Values, segments: Mapping[str, NDArray[np.bool_]], settings: GateSettings, seed: int
+) -> Check:
+    """In no segment of users is the candidate surely worse than the reference by more than the segments' margin.
+
+    Segments of fewer than ``settings.least_users`` users tell nothing and are passed over.
+    """
+    fallen = []
+    for name, of in segments.items():
+        lead = Interval.of((candidate - reference)[of], seed)
+        most = settings.segment_margin * float(np.nanmean(reference[of])) if of.any() else 0.0
+        if of.sum() >= settings.least_users and lead.upper < -most:
+            fallen.append(f"{name} by {lead} (most: {-most:.4f})")
+    return Check(not fallen, "segments fallen: " + ("; ".join(fallen) or "none"))
+
+
+def lists_hold(lists: NDArray[np.integer], owners: NDArray[np.integer], settings: GateSettings) -> Check:
+    """The lists are full, for nearly every user, and do not show everybody the same few items.
+
+    Args:
+        lists: (users, k) candidates, -1 where a user has fewer.
+        owners: (candidates,): how many users have each.
+    """
+    candidates = len(owners)
+    shown = np.bincount(lists[lists >= 0], minlength=candidates)
+    head = np.argsort(-owners, kind="stable")[: max(candidates // 100, 1)]
+    figures = {
+        "users served": (float((lists[:, 0] >= 0).mean()), settings.least_served, None),
+        "list fill": (float(fill(lists).mean()), settings.least_fill, None),
+        "coverage": (coverage(lists, candidates), settings.least_coverage, None),
+        "share of the most owned hundredth": (shown[head].sum() / max(shown.sum(), 1), None, settings.most_popular),
+    }
+    passed = all(
+        (least is None or value >= least) and (most is None or value <= most) for value, least, most in figures.values()
+    )
+    said = (
+        f"{name} {value:.3f} ({'least' if most is None else 'most'} {least if most is None else most:g})"
+        for name, (value, least, most) in figures.items()
+    )
+    return Check(passed, ", ".join(said))
