@@ -4,7 +4,7 @@ starts when the day is over, and its name carries that later moment.
 
 **The tasks.** `ingest_reviews` takes in and seals all arrivals up to the day. `build_features` writes what users and
 items looked like. `train_two_tower` trains a model when an anchor day is due; most nights none is. `promote_model`
-decides whether that model beats popularity. `embed` and `recommend_top_k` score everyone with the newest promoted
+decides whether that model earns its place. `embed` and `recommend_top_k` score everyone with the newest promoted
 model. `publish` puts the result up as table `recommendations_current` and updates the asset of that name.
 
 **A run that fails changes nothing for readers:** yesterday's recommendations stay up. The log of its failed task has a
@@ -20,8 +20,7 @@ with reprocess behaviour *All Runs*; `recpipe status --from 2024-01-01 --to 2024
 read the day you want from table `recommendations`, which keeps every day.
 
 **What it does not guard against:** a file that comes after its day was sealed is not read; input that is well-formed
-and wrong; a model that beats popularity and is worse than the one before; a full disk. Its tasks take turns with those
-of other runs because pool `recpipe_lake` has one slot: leave it so.
+and wrong; a full disk. Its tasks take turns with those of other runs because pool `recpipe_lake` has one slot: leave it so.
 """
 
 from airflow.sdk import DAG, CronDataIntervalTimetable

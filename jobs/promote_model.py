@@ -1,4 +1,4 @@
-"""Decide every undecided anchor day up to ds: a candidate that ranks better than popularity becomes the champion.
+"""Decide every undecided anchor day up to ds: a candidate that earns its place becomes the champion.
 
 With a warm start the candidates of later anchors are trained on the way, from the champion that was decided before.
 """
