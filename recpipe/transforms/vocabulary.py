@@ -18,7 +18,7 @@ def vocabulary(counted: DataFrame, numbered: DataFrame, ds: date, size: int, min
 
     ``counted`` has field, token and items, how many have it; ``numbered`` are the rows of earlier anchors. Frequent
     tokens come first, equally frequent ones by their bytes. At most ``size`` tokens a field get a number in all; words
-    and attributes only if ``min_items`` items or users have them. So nothing stays of what a single user was.
+    and attributes only if ``min_items`` items or users have them: with two or more, none is a single user's.
     """
     is_rare = F.col("field").isin("text", "attribute") & (F.col("items") < min_items)
     new = counted.filter(~is_rare).join(numbered, ["field", "token"], "left_anti")

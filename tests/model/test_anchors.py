@@ -162,3 +162,9 @@ def test_the_hash_of_the_examples_follows_the_rows_and_not_their_order(shop, set
     assert hash_of(KNOWN[::-1], [Interaction("b", 2, 8), *KNOWN]) == before
     others = hash_of(KNOWN[:-1], [*KNOWN, Interaction("b", 2, 8)]), hash_of(KNOWN, [*KNOWN, Interaction("b", 3, 8)])
     assert len({before, *others}) == 3
+    told = training_rows(KNOWN, 7, 4)
+    told[0]["attributes"] = [1, 0, 0]
+    rows = [*training_rows(KNOWN, 7, 1), *told, *training_rows(KNOWN, 7, 7)]
+    assert hash_of(KNOWN, [*KNOWN, Interaction("b", 2, 8)]) == before
+    delta.overwrite_partition(shop.root, TRAINING_EXAMPLES, arrow_table(rows), day(7))
+    assert examples_hash(settings(), plan_of(settings(), day(14))) != before
