@@ -5,12 +5,15 @@ import json
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from recpipe import delta
 from recpipe.errors import UserError
@@ -178,6 +181,25 @@ def test_a_model_no_better_than_popularity_is_rejected(shop, settings):
     assert "not met: NDCG@10" in reason
     assert rows(shop, "select count(*) from metrics where metric = 'recall_at_10'") == [(1 + len(BASELINES),)]
     assert "no model was promoted" in embed.main(day(29), settings()).message
+
+
+def test_a_broken_candidate_does_not_pass_the_gate_that_the_whole_one_passes(shop, settings):
+    shop.number_items(60)
+    shop.anchor(taste(), anchor=29, cut=25)
+    train_two_tower.main(day(29), settings())
+    candidate = candidate_of(settings(), day(29))
+    assert judge(settings(), plan_of(settings(), day(29)), candidate).passed
+    broken = (
+        ("vectors that are not finite", lambda ids: ids[3].fill_(np.nan)),
+        ("NDCG@10", lambda ids: ids.copy_(torch.cat([ids[torch.randperm(len(ids) - 1)], ids[-1:]]))),  # shuffled
+        ("NDCG@10", lambda ids: ids.zero_()),  # all items alike but for their biases
+    )
+    for said, breaks in broken:
+        model = deepcopy(candidate.model)
+        with torch.no_grad():
+            breaks(model.item_tower.ids.weight)
+        found = judge(settings(), plan_of(settings(), day(29)), replace(candidate, model=model))
+        assert said in next(check.said for check in found.checks if not check.passed)
 
 
 def test_d15_targets_and_users_unknown_at_the_cut_are_reported_apart(shop, settings):
