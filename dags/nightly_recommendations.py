@@ -20,7 +20,8 @@ with reprocess behaviour *All Runs*; `recpipe status --from 2024-01-01 --to 2024
 read the day you want from table `recommendations`, which keeps every day.
 
 **What it does not guard against:** a file that comes after its day was sealed is not read; input that is well-formed
-and wrong; a full disk. Its tasks take turns with those of other runs because pool `recpipe_lake` has one slot: leave it so.
+and wrong; a full disk. Its tasks take turns with those of other runs because pool `recpipe_lake` has one slot: leave
+it so.
 """
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
