@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
@@ -40,8 +41,9 @@ class Known:
 
     def owners(self) -> NDArray[np.integer]:
         """(candidates,): how many users have each."""
-        return np.bincount(self.matrix().indices, minlength=self.candidates)
+        return np.bincount(self.matrix.indices, minlength=self.candidates)
 
+    @cached_property
     def matrix(self) -> csr_matrix:
         """(rows, candidates): 1 for every item that a user had, however often."""
         rows, columns = np.nonzero((self.items >= 0) & (self.items < self.candidates))
@@ -50,7 +52,7 @@ class Known:
 
 def baselines(known: Known, histories: Lists, seed: int) -> Mapping[str, Scores]:
     """All of them by name, ``histories`` being what the judged users had."""
-    owned = known.matrix()
+    owned = known.matrix
     profiles = _ones(*histories.cells(0, len(histories)), (len(histories), known.candidates))
     popular = popular_all_time(known.items, known.candidates)
     with threadpool_limits(1, "blas"):  # implicit has threads of its own, and one gives the same bits everywhere

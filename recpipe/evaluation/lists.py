@@ -42,11 +42,10 @@ def popularity(lists: NDArray[np.integer], owners: NDArray[np.integer]) -> NDArr
 def popularity_lift(lists: NDArray[np.integer], histories: Lists, owners: NDArray[np.integer]) -> NDArray[np.floating]:
     """How much more popular the list is than the history: the ratio of the means of their items' owners - 1
     (Abdollahpouri et al., 2020); 0 for a list as popular as the history."""
-    counts, rows = histories.lengths(), np.repeat(np.arange(len(histories)), histories.lengths())
-    known = histories.values >= 0
-    sums = np.bincount(rows[known], owners[histories.values[known]], minlength=len(histories))
-    had = np.bincount(rows[known], minlength=len(histories))
-    theirs = np.divide(sums, had, out=np.full(len(counts), np.nan), where=sums > 0)
+    rows, items = histories.cells(0, len(histories))
+    sums = np.bincount(rows, owners[items], minlength=len(histories))
+    had = np.bincount(rows, minlength=len(histories))
+    theirs = np.divide(sums, had, out=np.full(len(histories), np.nan), where=sums > 0)
     return popularity(lists, owners) / theirs - 1
 
 
@@ -77,8 +76,7 @@ def miscalibration(
         categories: (candidates, most), see `category_shares`.
     """
     of_items = category_shares(categories)
-    row, value = histories.cells(0, len(histories))
-    wanted = category_mix(row, value, len(lists), of_items)
+    wanted = category_mix(*histories.cells(0, len(histories)), len(lists), of_items)
     given = category_mix(*_cells(lists), len(lists), of_items)
     mixed = (1 - SMOOTHING) * given + SMOOTHING * wanted
     wanted.sort_indices()

@@ -144,15 +144,16 @@ def champion(root: Path, ds: date) -> Decision | None:
     return champion_of(promotions(root), ds)
 
 
-def starts_of(settings: Settings, anchor: date, plan: Plan) -> Starts:
-    """The champion of the last day of each training's rows. A later one has seen what the training is judged on.
+def champion_before(root: Path, anchor: date, ds: date) -> Decision | None:
+    """The champion of ``ds`` when only earlier anchors were decided, so that ``anchor`` meets the same one again."""
+    return champion_of([decision for decision in promotions(root) if decision.anchor < anchor], ds)
 
-    Decisions of the anchor itself and of later ones count for nothing, so that the anchor has the same start again.
-    """
+
+def starts_of(settings: Settings, anchor: date, plan: Plan) -> Starts:
+    """The champion of the last day of each training's rows. A later one has seen what the training is judged on."""
     if not settings.model.warm_start:
         return Starts(None, None)
-    before = [decision for decision in promotions(settings.lake) if decision.anchor < anchor]
-    found = (champion_of(before, rows.until) for rows in (plan.trial, plan.candidate))
+    found = (champion_before(settings.lake, anchor, rows.until) for rows in (plan.trial, plan.candidate))
     return Starts(*(decision and decision.model_version for decision in found))
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recpipe.evaluation.baselines import Known, baselines
+from recpipe.evaluation.baselines import RECENT_DAYS, Known, baselines
 from recpipe.evaluation.gate import CHAMPION, Check, compared, enough_users, finite, lists_hold
 from recpipe.evaluation.metrics import METRICS, Lists, hits_among, products, ranked_lists
 from recpipe.model.anchors import Plan
@@ -22,7 +22,6 @@ MODEL = "two_tower"
 NDCG = "ndcg_at_10"
 LENGTHS = (1, 2, 5, 10)
 """Items of a history at which its segment begins."""
-RECENT_DAYS = 30
 
 PerUser = Mapping[str, NDArray[np.floating]]
 """By metric, (users,) values."""
@@ -111,4 +110,7 @@ def segments_of(histories: Sequences, contest: Contest) -> dict[str, NDArray[np.
     ago = last.max(initial=0) - last
     bounds = pairwise([*LENGTHS, np.inf])
     lengths = {f"history of {first} or more, below {end}": (count >= first) & (count < end) for first, end in bounds}
-    return lengths | {"active in the last 30 days": ago < RECENT_DAYS, "inactive for 30 days": ago >= RECENT_DAYS}
+    return lengths | {
+        f"active in the last {RECENT_DAYS} days": ago < RECENT_DAYS,
+        f"inactive for {RECENT_DAYS} days": ago >= RECENT_DAYS,
+    }

@@ -9,7 +9,7 @@ from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.evaluation import gate
 from recpipe.job import JobResult
-from recpipe.model.anchors import champion, skip_reason
+from recpipe.model.anchors import champion_before, skip_reason
 from recpipe.model.candidates import ATTEMPTS, Inputs, read_inputs, refit, told_start, train_candidate
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.judgement import MODEL, Judgement, judge
@@ -85,10 +85,8 @@ def _verdict(
 
 def _champion_before(settings: Settings, registry: Registry, inputs: Inputs) -> Checkpoint | None:
     """The champion on the day that the candidate knows; it is as old as the candidate or older, never newer."""
-    standing = champion(settings.lake, inputs.plan.candidate.ds)
-    if standing is None or standing.anchor >= inputs.anchor:
-        return None
-    return registry.load(standing.model_version)
+    standing = champion_before(settings.lake, inputs.anchor, inputs.plan.candidate.ds)
+    return standing and registry.load(standing.model_version)
 
 
 def record(settings: Settings, anchor: date, verdict: Verdict) -> tuple[Verdict, dict[str, int]]:

@@ -70,7 +70,7 @@ def test_item_knn_adds_cosines():
 
 def test_an_item_twice_in_a_history_counts_once_and_what_is_no_candidate_not_at_all():
     known = Known(np.array([[-1, 1, 1], [0, 2, 3]]), np.zeros((2, 3), int), UNTIL, np.zeros((3, 1), int))
-    assert known.matrix().toarray().tolist() == [[0, 1, 0], [1, 0, 1]]
+    assert known.matrix.toarray().tolist() == [[0, 1, 0], [1, 0, 1]]
 
 
 def test_where_nobody_had_anything_all_items_are_alike():
