@@ -1,12 +1,13 @@
 """The commands that ask: a user's list, a query, what ran, how good the data is. They change nothing."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from recpipe import delta, job, reader, rejects
+from recpipe import environments, job, reader, rejects, serving
 from recpipe.errors import UserError
 from recpipe.printing import print_json, print_quality, print_rows, print_status, print_user
 from recpipe.quality import TREND_ARRIVALS
@@ -16,7 +17,7 @@ from recpipe.quality_section import quality_page
 from recpipe.settings import read_settings
 from recpipe.status import SHOWN_DAYS, commands, status_json
 from recpipe.status import status as status_of
-from recpipe.tables import RECOMMENDATIONS_CURRENT, STRANGER
+from recpipe.tables import STRANGER
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Day = Annotated[str | None, typer.Option(help="UTC day, such as 2024-03-10.")]
@@ -59,13 +60,37 @@ def status(
     settings = read_settings()
     stopped = rejects.stopped_days(settings.reports, settings.landing)
     days = status_of(settings, first and job.parse_day(first), last and job.parse_day(last), stopped)
-    served = reader.served_day(delta.connect(settings.lake, [RECOMMENDATIONS_CURRENT]))
+    served = serving.served(settings.lake)
     models = reader.model_figures(settings.lake)
     if as_json:
-        told = {"served": served, "days": [status_json(day) for day in days], "mend": commands(days), "models": models}
+        told = {
+            "served": served.ds,
+            "withdrawn": served.withdrawn,
+            "days": [status_json(day) for day in days],
+            "mend": commands(days),
+            "models": models,
+        }
         print_json(told)
     else:
         print_status(days, served, models, is_cut=not (first or last) and len(days) == SHOWN_DAYS)
+
+
+def report(
+    ds: Annotated[str, typer.Option(help="UTC day of the night.")],
+    html: Annotated[
+        Path | None, typer.Option(help="Write the page into this file; by default among the reports.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """A night on one page: which model, why, how good for whom, what its lists are like, from which data."""
+    settings, day = read_settings(), job.parse_day(ds)
+    file = html or settings.reports / "nights" / f"{day}.html"
+    if code := environments.run_module("train", "recpipe.model.report", "--ds", day.isoformat(), "--html", str(file)):
+        sys.exit(code)
+    if as_json:
+        print_json({"ds": day, "html": file})
+    else:
+        print(f"Wrote {file}")
 
 
 def quality(

@@ -13,6 +13,7 @@ from recpipe import (
     airflow_backfill,
     airflow_service,
     ask,
+    decide,
     delta,
     demo,
     doctor,
@@ -46,8 +47,11 @@ app = typer.Typer(
 )
 FORMAT_HELP = f"One of {', '.join((*FORMAT_NAMES, PICTURES))}, or one of the shop's own, as settings.toml names them."
 FULL_REFRESH_HELP = "Compute the features from all that was known, not from those of the day before."
-for question in (ask.show, ask.query, ask.status, ask.quality):
-    app.command()(question)
+for command in (
+    *(ask.show, ask.query, ask.status, ask.quality, ask.report),
+    *(decide.models, decide.promote, decide.rollback),
+):
+    app.command()(command)
 
 
 def main() -> None:

@@ -91,6 +91,12 @@ def _passing_on(number: signal.Signals, process: subprocess.Popen) -> Iterator[N
         signal.signal(number, previous)
 
 
+def run_module(environment: str, module: str, *arguments: str) -> int:
+    """Run a module of recpipe in another environment and give its exit code."""
+    command = [str(environment_python(environment)), "-m", module, *arguments]
+    return subprocess.run(command, env=job_variables(environment), check=False).returncode
+
+
 def job_variables(environment: str, variables: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment variables of a job's process.
 

@@ -19,6 +19,6 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def page(title: str, section: str) -> str:
-    """A whole page around a ``section`` that a template made."""
-    return template("page.html").render(title=title, section=section)
+def page(title: str, section: str, images: str = "'none'") -> str:
+    """A whole page around a ``section`` that a template made; ``images`` is where its pictures may come from."""
+    return template("page.html").render(title=title, section=section, images=images)

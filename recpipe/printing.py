@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from recpipe.quality import Figures, Quality
 from recpipe.quality_report import percent, trends
 from recpipe.reader import UserPage
 from recpipe.reject_reports import RejectReport
+from recpipe.serving import Served
 from recpipe.status import DayStatus, commands
 
 out = Console(highlight=False, soft_wrap=False)
@@ -42,7 +42,7 @@ def print_user(page: UserPage) -> None:
 
 
 def print_status(
-    days: Sequence[DayStatus], served: date | None, models: Iterable[Mapping[str, Any]], *, is_cut: bool
+    days: Sequence[DayStatus], served: Served, models: Iterable[Mapping[str, Any]], *, is_cut: bool
 ) -> None:
     columns = ["day", "arrived", "lines", *FATES, "night"]
     rows = [
@@ -57,12 +57,38 @@ def print_status(
             lines = day.jobs[job].message.strip().splitlines() or ["no reason is known"]
             print(f"{day.ds} {job}: {lines[-1]}")  # of a traceback, the exception
     print_rows("Models", ["anchor", "verdict", "reason"], [(m["anchor"], m["verdict"], m["reason"]) for m in models])
-    print(f"Served: {served or 'nothing yet'}")
+    pinned = f", since the lists up to {served.withdrawn} were withdrawn" if served.withdrawn else ""
+    print(f"Served: {served.ds or 'nothing yet'}{pinned}")
     for command in commands(days):
         print(f"To mend: {command}")
     for day in days:
         if day.jobs_that("running"):
             print(f"If nothing works on {day.ds} any more, it was killed: recpipe run night --ds {day.ds}")
+
+
+def print_models(rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = ["from", "anchor", "decision", "model", "NDCG@10", "best baseline", "users", "in use"]
+    print_rows(
+        "Decisions about models",
+        columns,
+        [
+            (
+                row["effective_from"],
+                row["anchor"],
+                f"{row['verdict']}{' by hand' if row['sequence'] else ''}",
+                row["model_version"],
+                _figure(row["candidate"]),
+                row["best_baseline"] and f"{row['best_baseline']} {_figure(row['baseline'])}",
+                row["users"],
+                ", ".join(row["in_use"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def print_rejects(report: RejectReport) -> None:

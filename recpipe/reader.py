@@ -113,13 +113,16 @@ def model_figures(root: Path) -> list[dict[str, Any]]:
     """The decided anchors with their figures, newest first: verdict, reason, and Recall@10 and NDCG@10 by model."""
     connection = delta.connect(root, (tables.MODEL_VERDICTS, tables.METRICS))
     verdicts = rows_of(
-        connection, "select ds as anchor, verdict, reason, model_version from model_verdicts order by ds desc"
+        connection,
+        "select ds as anchor, verdict, reason, model_version, effective_from from model_verdicts "
+        "order by effective_from desc, sequence desc",
     )
     for verdict in verdicts:
         verdict["metrics"] = {}
         figures = connection.sql(
-            "select model, metric, value, users from metrics where ds = $ds order by model, metric",
-            params={"ds": verdict["anchor"]},
+            "select model, metric, value, users from metrics where ds = $ds and segment = $segment "
+            "order by model, metric",
+            params={"ds": verdict["anchor"], "segment": tables.WARM},
         ).fetchall()
         for model, metric, value, users in figures:
             verdict["metrics"].setdefault(model, {})[metric] = value

@@ -78,7 +78,10 @@ CUTS = HAPPENED_AT, ARRIVED_ON = "happened_at", "arrived_on"
 """What tells a user's history from what is to be predicted."""
 
 SOURCES = ("two_tower", "popular")
-VERDICTS = ("promoted", "rejected", "skipped", "failed")
+WARM, COLD, EVERYBODY = "warm users", "cold users", "all users"
+"""Segments of table metrics: users with a history, users without one, and both."""
+
+VERDICTS = ("promoted", "rejected", "skipped", "failed", "withdrawn")
 ATTEMPT_STATES = ("running", "success", "failed", "superseded")
 STRANGER = ""
 """The user_id under which `recommendations_current` keeps the list for visitors nobody knows; no real id is empty."""
@@ -461,11 +464,19 @@ METRICS = Table(
         _ANCHOR,
         Column("model", "string", "two_tower, champion, or the baseline's name."),
         _MODEL_VERSION,
+        Column(
+            "segment",
+            "string",
+            "warm users, on whom models are judged; cold users, who have no history and get popular items; all users; "
+            "or a part: of warm users by history, of what they got by the items' popularity or category.",
+        ),
         Column("metric", "string", "Name of the metric, such as ndcg_at_10."),
         Column("value", "double", "Mean over users."),
+        Column("lower", "double", "Lower end of its 95 % interval over users, for ndcg_at_10.", nullable=True),
+        Column("upper", "double", "Upper end of it.", nullable=True),
         Column("users", "bigint", "Users over whom the mean is."),
     ),
-    key=("ds", "model", "metric"),
+    key=("ds", "model", "segment", "metric"),
     partition=("ds",),
     writer="delta-rs",
     ranges={"users": (0, 2**53)},
@@ -474,12 +485,13 @@ METRICS = Table(
 
 MODEL_VERDICTS = Table(
     name="model_verdicts",
-    comment="The decision about an anchor's model; immutable. Day D uses the newest promoted one up to D.",
+    comment="A decision about an anchor's model: the gate's, of sequence 0, and people's after it; immutable. Day D "
+    "uses the model of the decision with the greatest (effective_from, sequence) up to D.",
     columns=(
         _ANCHOR,
-        Column("verdict", "string", "promoted, rejected, skipped or failed."),
-        Column("reason", "string", "Why, with the figures."),
-        Column("model_version", "string", "Anchor day and content hash of the refitted model.", nullable=True),
+        Column("verdict", "string", "promoted, rejected, skipped, failed, or withdrawn: popular items serve."),
+        Column("reason", "string", "Why, with the figures; what people gave as theirs."),
+        Column("model_version", "string", "Anchor day and content hash of the model promoted.", nullable=True),
         Column("effective_from", "date", "First day that the decision counts for."),
         Column("sequence", "bigint", "Order of decisions effective from the same day."),
     ),
@@ -542,6 +554,27 @@ RECOMMENDATIONS_CURRENT = Table(
     values={"source": SOURCES},
 )
 
+LIST_ROLLBACKS = Table(
+    name="list_rollbacks",
+    comment="A withdrawal of served lists by people, or the end of one; the last by sequence counts.",
+    columns=(
+        Column("ds", "date", "Day whose lists are served from then on."),
+        Column("sequence", "bigint", "Order, from 1."),
+        Column(
+            "withdrawn",
+            "date",
+            "Newest day whose lists are not to be served; newer ones are. Null: any may be again.",
+            nullable=True,
+        ),
+        Column("reason", "string", "What people gave as theirs."),
+    ),
+    key=("sequence",),
+    partition=("ds",),
+    writer="delta-rs",
+    ranges={"sequence": (1, 2**53)},
+    may_be_empty=True,
+)
+
 RUNS = Table(
     name="runs",
     comment="An attempt at a job for a day, from its start on; a killed one stays `running` until the next begins.",
@@ -590,6 +623,7 @@ TABLES = (
     ITEM_EMBEDDINGS,
     RECOMMENDATIONS,
     RECOMMENDATIONS_CURRENT,
+    LIST_ROLLBACKS,
     RUNS,
 )
 """Every table, in the order of the flow."""

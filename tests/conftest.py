@@ -2,8 +2,8 @@
 
 The environments cannot share a process (see pyproject.toml), so for each of the others a second pytest runs there and
 hands its reports over, pickle-free, by pytest's own serialisation. In another environment's Python, plain `pytest` runs
-only the tests that belong there. The end-to-end tests run beside, since they mostly wait for other processes; and those
-of Spark in two halves, since one session leaves half of two cores idle.
+only the tests that belong there. Three run at once on two cores: the end-to-end tests mostly wait for other processes,
+and a Spark session waits for itself half of the time, so that its tests run in two halves.
 """
 
 import json
@@ -25,7 +25,7 @@ ELSEWHERE = {
 }
 BY_HAND = ("benchmarks", "slow")
 BESIDE = "end_to_end"
-HALF = ("test_ingest_reviews.py", "test_erased_users.py")
+HALF = ("test_build_features.py", "test_ingest_reviews.py", "test_erased_users.py")
 """Of the Spark tests, by the time that they take."""
 PARTS = {
     BESIDE: ("reader", (BESIDE,)),
@@ -68,12 +68,12 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     config = session.config
     if not is_the_whole_run(config) or config.option.collectonly:
         return (yield)
-    with ThreadPoolExecutor(max_workers=2) as two_at_a_time:
-        runs = {part: two_at_a_time.submit(run_there, part, config.rootpath) for part in PARTS}
+    with ThreadPoolExecutor(max_workers=3) as three_at_a_time:
+        runs = {part: three_at_a_time.submit(run_there, part, config.rootpath) for part in PARTS}
         try:
             result = yield
         except BaseException:
-            two_at_a_time.shutdown(cancel_futures=True)
+            three_at_a_time.shutdown(cancel_futures=True)
             raise
         for part, run in runs.items():
             done = run.result()

@@ -77,7 +77,7 @@ def test_an_engine_is_imported_in_one_place(engine, home):
     [
         ("dags", {"airflow", "recpipe"}),
         ("recpipe/transforms", {"pyspark", "pyarrow", "numpy", "faiss", "recpipe"}),
-        ("recpipe/evaluation", {"numpy", "scipy", "implicit", "threadpoolctl", "recpipe"}),
+        ("recpipe/evaluation", {"numpy", "scipy", "implicit", "threadpoolctl", "matplotlib", "duckdb", "recpipe"}),
     ],
 )
 def test_a_folder_imports_only_what_it_may(folder, allowed):

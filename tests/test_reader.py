@@ -12,6 +12,7 @@ from recpipe.tables import (
     RECOMMENDATIONS_CURRENT,
     REVIEWS,
     STRANGER,
+    WARM,
 )
 from tests.rows import MONDAY, TUESDAY, item, recommendation, review, verdict
 
@@ -102,6 +103,9 @@ def test_models_are_shown_with_their_figures(lake):
         "ds": MONDAY,
         "model": "two_tower",
         "model_version": "v",
+        "segment": WARM,
+        "lower": None,
+        "upper": None,
         "metric": "ndcg_at_10",
         "value": 0.5,
         "users": 9,

@@ -24,6 +24,7 @@ RECENT_DAYS = 30
 EPOCH = date(1970, 1, 1)
 NEIGHBOURS = 100
 FACTORS = 64
+POPULAR_RECENT = "popular_recent"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def baselines(known: Known, histories: Lists, seed: int) -> Mapping[str, Scores]
     with threadpool_limits(1, "blas"):  # implicit has threads of its own, and one gives the same bits everywhere
         return {
             "popular_all_time": _for_all(popular),
-            "popular_recent": _for_all(popular_recent(known.items, known.days, known.candidates, known.until)),
+            POPULAR_RECENT: _for_all(popular_recent(known.items, known.days, known.candidates, known.until)),
             "popular_in_category": popular_in_category(popular, histories, known.categories),
             "item_knn": item_knn(owned, profiles),
             "als": als(owned, profiles, seed),

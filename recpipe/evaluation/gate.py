@@ -12,6 +12,8 @@ from recpipe.settings import GateSettings
 
 Values = NDArray[np.floating]
 """(users,) NDCG@10 of the same users in the same order for all models; NaN for a user without targets."""
+BySegment = Mapping[str, Values]
+"""By segment, of the targets that are in it."""
 
 
 CHAMPION = "champion"
@@ -35,22 +37,18 @@ def finite(vectors: Iterable[NDArray[np.floating]]) -> Check:
 
 
 def compared(
-    candidate: Values,
-    others: Mapping[str, Values],
-    segments: Mapping[str, NDArray[np.bool_]],
-    settings: GateSettings,
-    seed: int,
+    candidate: BySegment, others: Mapping[str, BySegment], whole: str, settings: GateSettings, seed: int
 ) -> list[Check]:
-    """The candidate beside the best baseline, beside the champion if ``others`` has one, and beside that of the two it
-    would take the place of in each segment."""
-    baselines = {name: values for name, values in others.items() if name != CHAMPION}
+    """The candidate beside the best baseline, beside the champion if ``others`` has one, both on the segment ``whole``,
+    and beside that of the two it would take the place of in each segment."""
+    baselines = {name: values[whole] for name, values in others.items() if name != CHAMPION}
     best = best_of(baselines)
-    checks = [above_baseline(candidate, baselines[best], best, seed)]
+    checks = [above_baseline(candidate[whole], baselines[best], best, seed)]
     champion = others.get(CHAMPION)
     if champion is not None:
-        checks.append(not_below_champion(candidate, champion, settings, seed))
-    reference = baselines[best] if champion is None else champion
-    return [*checks, no_segment_fallen(candidate, reference, segments, settings, seed)]
+        checks.append(not_below_champion(candidate[whole], champion[whole], settings, seed))
+    reference = others[best] if champion is None else champion
+    return [*checks, no_segment_fallen(candidate, reference, settings, seed)]
 
 
 def best_of(models: Mapping[str, Values]) -> str:
@@ -75,19 +73,17 @@ def not_below_champion(candidate: Values, champion: Values, settings: GateSettin
     )
 
 
-def no_segment_fallen(
-    candidate: Values, reference: Values, segments: Mapping[str, NDArray[np.bool_]], settings: GateSettings, seed: int
-) -> Check:
-    """In no segment of users is the candidate surely worse than the reference by more than the segments' margin.
+def no_segment_fallen(candidate: BySegment, reference: BySegment, settings: GateSettings, seed: int) -> Check:
+    """In no segment is the candidate surely worse than the reference by more than the segments' margin.
 
     Segments of fewer than ``settings.least_users`` users tell nothing and are passed over.
     """
     fallen = []
-    for name, of in segments.items():
-        if of.sum() < settings.least_users:
+    for name, values in candidate.items():
+        if np.isfinite(values).sum() < settings.least_users:
             continue
-        lead = Interval.of((candidate - reference)[of], seed)
-        most = settings.segment_margin * float(np.nanmean(reference[of]))
+        lead = Interval.of(values - reference[name], seed)
+        most = settings.segment_margin * float(np.nanmean(reference[name]))
         if lead.upper < -most:
             fallen.append(f"{name} by {lead} (most: {-most:.4f})")
     return Check(not fallen, "segments fallen: " + ("; ".join(fallen) or "none"))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recpipe.evaluation.categories import category_mix, category_shares
-from recpipe.evaluation.metrics import Lists
+from recpipe.evaluation.metrics import BLOCK, Lists
 
 SMOOTHING = 0.01
 """Share of the history's categories that is mixed into the list's, so that one without a category is not infinitely far
@@ -58,10 +58,12 @@ def diversity(lists: NDArray[np.integer], vectors: NDArray[np.floating]) -> NDAr
     """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = np.divide(vectors, lengths, out=np.zeros_like(vectors, dtype=float), where=lengths > 0)
-    there = lists >= 0
-    count = there.sum(axis=1)
-    of_lists = unit[lists] * there[..., None]  # (users, k, size)
-    both_ways = (of_lists.sum(axis=1) ** 2).sum(axis=1) - (of_lists**2).sum(axis=(1, 2))  # of all pairs, twice
+    both_ways = np.empty(len(lists))  # sums of the cosines of all pairs, twice
+    for first in range(0, len(lists), BLOCK):
+        block = slice(first, first + BLOCK)
+        of_lists = unit[lists[block]] * (lists[block] >= 0)[..., None]  # (users, k, size)
+        both_ways[block] = (of_lists.sum(axis=1) ** 2).sum(axis=1) - (of_lists**2).sum(axis=(1, 2))
+    count = (lists >= 0).sum(axis=1)
     pairs = count * (count - 1)
     return 1 - np.divide(both_ways, pairs, out=np.full(len(lists), np.nan), where=pairs > 0)
 
@@ -78,6 +80,8 @@ def miscalibration(
     of_items = category_shares(categories)
     wanted = category_mix(*histories.cells(0, len(histories)), len(lists), of_items)
     given = category_mix(*_cells(lists), len(lists), of_items)
+    if not wanted.nnz:
+        return np.full(len(lists), np.nan)
     mixed = (1 - SMOOTHING) * given + SMOOTHING * wanted
     wanted.sort_indices()
     at = np.repeat(np.arange(len(lists)), np.diff(wanted.indptr))

@@ -110,20 +110,30 @@ def products(users: NDArray[np.floating], items: NDArray[np.floating]) -> Scores
     return lambda first, last: users[first:last] @ items.T
 
 
-def hits_among(lists: NDArray[np.integer], targets: Lists) -> NDArray[np.bool_]:
-    """Mark the targets in the lists.
+def targets_found(lists: NDArray[np.integer], targets: Lists) -> NDArray[np.integer]:
+    """Which target stands at each place of the lists.
 
     Args:
         lists: (users, k), see `ranked_lists`.
-        targets: by user, candidates to be found; -1 for an item that is no candidate, which nothing can find.
+        targets: by user, different candidates to be found; -1 for an item that is no candidate, which nothing can find.
 
     Returns:
-        (users, k) hits.
+        (users, k) places in ``targets.values``; -1 where no target of the user stands.
     """
     rows, wanted = targets.cells(0, len(targets))
-    count = max(lists.max(initial=-1), wanted.max(initial=-1)) + 1
-    pairs = np.arange(len(lists))[:, None] * count + lists
-    return np.isin(pairs, rows * count + wanted) & (lists >= 0)
+    if not len(wanted):
+        return np.full(lists.shape, -1, dtype=np.int64)
+    count = max(lists.max(initial=-1), wanted.max()) + 1
+    keys, pairs = rows * count + wanted, np.arange(len(lists))[:, None] * count + lists
+    order = np.argsort(keys, kind="stable")
+    places = order[np.searchsorted(keys, pairs, sorter=order).clip(max=len(keys) - 1)]
+    found = (keys[places] == pairs) & (lists >= 0)
+    return np.where(found, np.flatnonzero(targets.values >= 0)[places], -1)
+
+
+def hits_among(lists: NDArray[np.integer], targets: Lists) -> NDArray[np.bool_]:
+    """(users, k): whether a target of the user stands at the place; see `targets_found`."""
+    return targets_found(lists, targets) >= 0
 
 
 def recall_at_k(hits: NDArray[np.bool_], target_counts: NDArray[np.integer]) -> NDArray[np.floating]:

@@ -35,7 +35,7 @@ FROM_USERS = "from evaluation_examples where ds = ? and cut = ? and until = ? an
 @dataclass(frozen=True)
 class Decision:
     anchor: date
-    model_version: str
+    model_version: str | None  # none: withdrawn, without another in its place
     effective_from: date
 
 
@@ -125,19 +125,19 @@ def skip_reason(settings: Settings, anchor: date) -> str | None:
 
 
 def promotions(root: Path) -> list[Decision]:
-    """The decisions to use a model, in the order in which they count: by (effective_from, sequence)."""
+    """The decisions to use a model or none, in the order in which they count: by (effective_from, sequence)."""
     with delta.connect(root, [MODEL_VERDICTS]) as lake:
         found = lake.execute(
-            "select ds, model_version, effective_from from model_verdicts where verdict = 'promoted' "
+            "select ds, model_version, effective_from from model_verdicts where verdict in ('promoted', 'withdrawn') "
             "order by effective_from, sequence"
         ).fetchall()
     return [Decision(*row) for row in found]
 
 
 def champion_of(promotions: Sequence[Decision], ds: date) -> Decision | None:
-    """The promoted model that day ``ds`` uses: the last of ``promotions`` that counts by then."""
+    """The promoted model that day ``ds`` uses: that of the last of ``promotions`` that counts by then."""
     place = bisect_right(promotions, ds, key=attrgetter("effective_from"))
-    return promotions[place - 1] if place else None
+    return promotions[place - 1] if place and promotions[place - 1].model_version else None
 
 
 def champion(root: Path, ds: date) -> Decision | None:
@@ -157,13 +157,13 @@ def starts_of(settings: Settings, anchor: date, plan: Plan) -> Starts:
     return Starts(*(decision and decision.model_version for decision in found))
 
 
-def item_numbering(root: Path, anchor: date) -> str:
-    """SHA-256 of the items and their numbers as of the anchor: a model means these items by its numbers."""
+def item_numbering(root: Path, known_on: date) -> str:
+    """SHA-256 of the items and their numbers as of a day: a model that knew it means these items by its numbers."""
     with delta.connect(root, [ITEM_INDEX]) as lake:
         [found] = lake.execute(
             "select sha256(coalesce(string_agg(item_index || ' ' || item_id, chr(10) order by item_index), '')) "
             "from item_index where first_arrived_on <= ?",
-            [anchor],
+            [known_on],
         ).fetchone()
     return found
 

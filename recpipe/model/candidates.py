@@ -119,6 +119,7 @@ def _fit(
     checkpoint = Checkpoint(
         anchor=anchor,
         until=rows.until,
+        known_on=rows.ds,
         model=fit.model,
         known=fit.known,
         item_numbering=item_numbering(settings.lake, rows.ds),

@@ -30,9 +30,10 @@ class Checkpoint:
 
     anchor: date
     until: date  # last day whose interactions it has seen
+    known_on: date  # day of whose knowledge they are; a champion's anchor
     model: TwoTower
     known: NDArray[np.int32]  # item numbers by place, ascending; it can rank these items and no others
-    item_numbering: str  # hash of the items and their numbers as of the day that knew the rows; a champion's anchor
+    item_numbering: str  # hash of the items and their numbers as of known_on
     training: Mapping[str, float | str]  # rows, interactions, epochs, seed; which models it started from, if any
     table_versions: Mapping[str, int]  # where it came from; not part of what it is, so not of model_version
 
@@ -53,6 +54,7 @@ class Checkpoint:
                 raise UserError(f"expected finite weights, found NaN or infinity in {name}; lower the learning rate")
         weights = self._weights()
         explanation = self._content(weights) | {"table_versions": dict(self.table_versions)}
+        explanation["model_version"] = self.model_version  # for people and tools: `load` computes it again
         folder.parent.mkdir(parents=True, exist_ok=True)
         staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder.parent))
         try:
@@ -85,6 +87,7 @@ class Checkpoint:
         tensors = load_tensors(weights)
         known = tensors.pop(KNOWN_ITEMS).numpy()
         try:
+            known_on = date.fromisoformat(explanation["known_on"])
             model = TwoTower(TowerConfig.of_json(explanation["config"]))
         except (KeyError, TypeError):
             raise UserError(
@@ -95,6 +98,7 @@ class Checkpoint:
         return cls(
             anchor=date.fromisoformat(explanation["anchor"]),
             until=date.fromisoformat(explanation["until"]),
+            known_on=known_on,
             model=model.eval(),
             known=known,
             item_numbering=explanation["item_numbering"],
@@ -104,11 +108,11 @@ class Checkpoint:
 
     def require_numbering(self, found: str) -> None:
         """Raises:
-        UserError: the items of the anchor day have other numbers than those the model was trained with.
+        UserError: the items of `known_on` have other numbers than those the model was trained with.
         """
         if found != self.item_numbering:
             raise UserError(
-                f"expected the item numbers of {self.anchor} with hash {self.item_numbering[:12]}, with which model "
+                f"expected the item numbers of {self.known_on} with hash {self.item_numbering[:12]}, with which model "
                 f"{self.model_version} was trained, found {found[:12]}; the model belongs to another lake"
             )
 
@@ -120,6 +124,7 @@ class Checkpoint:
         return {
             "anchor": self.anchor.isoformat(),
             "until": self.until.isoformat(),
+            "known_on": self.known_on.isoformat(),
             "config": asdict(self.model.config),
             "item_numbering": self.item_numbering,
             "training": dict(self.training),

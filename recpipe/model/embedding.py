@@ -28,7 +28,7 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
         ValueError: a vector is not finite.
     """
     checkpoint = Registry(settings.registry).load(decision.model_version)
-    checkpoint.require_numbering(item_numbering(settings.lake, checkpoint.anchor))
+    checkpoint.require_numbering(item_numbering(settings.lake, checkpoint.known_on))
     torch_model = checkpoint.model.to(Ranks.here().device)
     config = torch_model.config
     users_of_day = read_user_histories(settings.lake, ds, config.user.history_length)

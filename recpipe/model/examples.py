@@ -46,7 +46,7 @@ class EvaluationUsers:
     histories: Sequences  # (users, history_length)
     seen: Lists
     targets: Lists
-    strangers: int  # users without a history: no model can rank for them, so none is judged on them
+    strangers: Lists  # targets of users without a history: no model can rank for them, so none is judged on them
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -67,11 +67,11 @@ def read_evaluation_users(root: Path, users: Users) -> EvaluationUsers:
             f"select items, days, types, attributes, seen, targets {FROM_USERS} and length > 0 order by user_id",
             *users,
         )
-        [strangers] = lake.execute(f"select count(*) {FROM_USERS} and length = 0", list(users)).fetchone()
+        strangers = arrow(lake, f"select targets {FROM_USERS} and length = 0 order by user_id", *users)["targets"]
     return EvaluationUsers(
         Sequences(*(_matrix(rows[name]) for name in ("items", "days", "types", "attributes"))),
         *(lists_of(rows[name]) for name in ("seen", "targets")),
-        strangers,
+        lists_of(strangers),
     )
 
 

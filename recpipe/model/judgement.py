@@ -1,46 +1,89 @@
 """How a candidate does beside the baselines and the champion, on the users of an anchor's evaluation examples."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recpipe.evaluation.baselines import RECENT_DAYS, Known, baselines
+from recpipe import delta
+from recpipe.evaluation import lists as list_figures
+from recpipe.evaluation.baselines import POPULAR_RECENT, Known, baselines
+from recpipe.evaluation.bootstrap import Interval
 from recpipe.evaluation.gate import CHAMPION, Check, compared, enough_users, finite, lists_hold
-from recpipe.evaluation.metrics import METRICS, Lists, hits_among, products, ranked_lists
+from recpipe.evaluation.metrics import METRICS, Lists, products, ranked_lists, targets_found
+from recpipe.evaluation.segments import Segments, by_category, by_history, by_popularity
 from recpipe.model.anchors import Plan
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import Catalogue, read_catalogue
-from recpipe.model.examples import EvaluationUsers, Sequences, positions, read_evaluation_users
+from recpipe.model.examples import EvaluationUsers, positions, read_evaluation_users
 from recpipe.model.judging import Contest, K
 from recpipe.settings import Settings
+from recpipe.tables import COLD, EVERYBODY, VOCABULARY, WARM
 
 MODEL = "two_tower"
-NDCG = "ndcg_at_10"
-LENGTHS = (1, 2, 5, 10)
-"""Items of a history at which its segment begins."""
+NDCG, RECALL = "ndcg_at_10", "recall_at_10"
 
 PerUser = Mapping[str, NDArray[np.floating]]
-"""By metric, (users,) values."""
+"""By metric, (users,) values; NaN for a user without targets."""
+Vectors = tuple[NDArray[np.floating], NDArray[np.floating]]
+"""Of users and of items."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean over the users for whom the metric is defined in the segment, and the ends of its interval if known."""
+
+    model: str
+    segment: str
+    metric: str
+    value: float
+    users: int
+    lower: float | None = None
+    upper: float | None = None
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Figures of every model, what was demanded of the candidate, and on how many users it all stands."""
+    """Figures of every model, and what was demanded of the candidate."""
 
-    figures: Mapping[str, Mapping[str, float]]  # by model and metric, means over the users that have targets
+    figures: tuple[Figure, ...]
     checks: tuple[Check, ...]
-    users: int
-    strangers: int
-    unknown_target_share: float
     champion_version: str | None = None
 
     @property
     def passed(self) -> bool:
         return all(check.passed for check in self.checks)
+
+    def of(self, model: str, segment: str = WARM) -> dict[str, float]:
+        return {one.metric: one.value for one in self.figures if (one.model, one.segment) == (model, segment)}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a model's lists found."""
+
+    found: NDArray[np.integer]  # (users, K), see `targets_found`
+    targets: Lists
+
+    @classmethod
+    def of(cls, lists: NDArray[np.integer], targets: Lists) -> Self:
+        return cls(targets_found(lists, targets), targets)
+
+    def values(self, segment: NDArray[np.bool_] | None = None, metrics: tuple[str, ...] = tuple(METRICS)) -> PerUser:
+        """Of all targets, or of a segment's."""
+        hits, wanted = self.found >= 0, self.targets.lengths()
+        if segment is not None:
+            hits = hits & segment[self.found]
+            rows = np.repeat(np.arange(len(wanted)), wanted)
+            wanted = np.bincount(rows[segment], minlength=len(wanted))
+        return {name: METRICS[name](hits, wanted) for name in metrics}
+
+    def by_segment(self, segments: Segments) -> dict[str, PerUser]:
+        """Every metric of all targets, and the two most asked for of each segment's."""
+        return {WARM: self.values()} | {name: self.values(mask, (RECALL, NDCG)) for name, mask in segments.items()}
 
 
 def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Checkpoint | None = None) -> Judgement:
@@ -49,7 +92,7 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
     Ranked are all items that the candidate has a vector for, but those that the user has; for the champion, those that
     it has one for, as it would serve them. A target that is none of them, such as an item that nobody knew at the cut,
     counts as missed, for every model. Users without a history at the cut are no part of it: no model can rank for
-    them, and each would be given the same popular items.
+    them, and each would be given the same popular items. What that gives them is told apart, and with the others.
 
     Nothing was chosen on these users, and they are looked at once.
     """
@@ -58,31 +101,35 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
     checks = [enough_users(len(users), settings.gate), finite(its_vectors)]
     known = _known(settings, plan, candidate, contest.ranked)
     scores = dict(baselines(known, contest.seen, settings.seed))
+    default = ranked_lists(scores[POPULAR_RECENT], Lists.of([[]]), K)
     if all_finite := checks[-1].passed:
         scores[MODEL] = products(*its_vectors)
     lists = {name: ranked_lists(of_model, contest.seen, K) for name, of_model in scores.items()}
-    values = {name: _values(its, contest.targets) for name, its in lists.items()}
+    outcomes = {name: Outcome.of(its, contest.targets) for name, its in lists.items()}
     if champion is not None:
         theirs, vectors = _contest(settings, plan, champion, users)
-        values[CHAMPION] = _values(ranked_lists(products(*vectors), theirs.seen, K), theirs.targets)
+        its = ranked_lists(products(*vectors), theirs.seen, K)
+        outcomes[CHAMPION] = Outcome.of(its, theirs.targets)
+        lists[CHAMPION] = positions(np.append(theirs.ranked.numbers, -1)[its], contest.ranked.numbers, missing=-1)
+    segments = segments_of(settings, plan, contest, known)
+    values = {name: of.by_segment(segments) for name, of in outcomes.items()}
     if all_finite:
-        ndcg = {name: of_model[NDCG] for name, of_model in values.items()}
-        segments = segments_of(users.histories, contest)
-        checks += compared(ndcg.pop(MODEL), ndcg, segments, settings.gate, settings.seed)
+        ndcg = {name: {part: of[part][NDCG] for part in of} for name, of in values.items()}
+        checks += compared(ndcg.pop(MODEL), ndcg, WARM, settings.gate, settings.seed)
         checks.append(lists_hold(lists[MODEL], known.owners(), settings.gate))
+    strangers = Outcome.of(np.tile(default, (len(users.strangers), 1)), contest.strangers).values()
+    figures = [*_shares(contest, users)]
+    for name, of in values.items():
+        figures += _figures(name, of, strangers, settings.seed)
+        figures += _list_figures(name, lists[name], contest, known, its_vectors[1] if all_finite else None)
     return Judgement(
-        figures={name: _means(of_model) for name, of_model in values.items()},
+        figures=tuple(one for one in figures if not np.isnan(one.value)),
         checks=tuple(checks),
-        users=len(users),
-        strangers=users.strangers,
-        unknown_target_share=float(np.mean(contest.targets.values < 0)),
         champion_version=None if champion is None else champion.model_version,
     )
 
 
-def _contest(
-    settings: Settings, plan: Plan, model: Checkpoint, users: EvaluationUsers
-) -> tuple[Contest, tuple[NDArray[np.floating], NDArray[np.floating]]]:
+def _contest(settings: Settings, plan: Plan, model: Checkpoint, users: EvaluationUsers) -> tuple[Contest, Vectors]:
     item = model.model.config.item
     catalogue = read_catalogue(settings, plan.candidate.ds, item.inputs, item.image_size)
     contest = Contest.of(users, catalogue, model.known, item.inputs)
@@ -95,22 +142,55 @@ def _known(settings: Settings, plan: Plan, candidate: Checkpoint, ranked: Catalo
     return Known(places, sequences.days, candidate.until, ranked.content.categories)
 
 
-def _values(lists: NDArray[np.integer], targets: Lists) -> PerUser:
-    hits, wanted = hits_among(lists, targets), targets.lengths()
-    return {name: metric(hits, wanted) for name, metric in METRICS.items()}
-
-
-def _means(values: PerUser) -> dict[str, float]:
-    return {name: float(np.nanmean(each)) for name, each in values.items()}
-
-
-def segments_of(histories: Sequences, contest: Contest) -> dict[str, NDArray[np.bool_]]:
-    """Users by how much they had, and by how long ago they had the last of it; each a mask over the users."""
-    count, last = contest.seen.lengths(), histories.days.max(axis=1)
-    ago = last.max(initial=0) - last
-    bounds = pairwise([*LENGTHS, np.inf])
-    lengths = {f"history of {first} or more, below {end}": (count >= first) & (count < end) for first, end in bounds}
-    return lengths | {
-        f"active in the last {RECENT_DAYS} days": ago < RECENT_DAYS,
-        f"inactive for {RECENT_DAYS} days": ago >= RECENT_DAYS,
+def segments_of(settings: Settings, plan: Plan, contest: Contest, known: Known) -> Segments:
+    lengths, last_days = contest.seen.lengths(), contest.histories.days.max(axis=1)
+    with delta.connect(settings.lake, [VOCABULARY]) as lake:
+        query = "select token_id, token from vocabulary where field = 'category' and ds <= ?"
+        names = dict(lake.execute(query, [plan.candidate.ds]).fetchall())
+    return {
+        **by_history(lengths, last_days, contest.targets),
+        **by_popularity(known.owners(), contest.targets),
+        **by_category(contest.ranked.content.categories[:, 0], names, contest.targets),
     }
+
+
+def _figures(model: str, values: Mapping[str, PerUser], strangers: PerUser, seed: int) -> Iterator[Figure]:
+    """By segment, and of users without a history, who get the most popular items, and of all users."""
+    both = {metric: np.concatenate([values[WARM][metric], strangers[metric]]) for metric in METRICS}
+    for segment, of_segment in {**values, COLD: strangers, EVERYBODY: both}.items():
+        for metric, of_users in of_segment.items():
+            figure = _mean(model, segment, metric, of_users)
+            if metric == NDCG and figure.users:
+                interval = Interval.of(of_users, seed)
+                figure = replace(figure, lower=interval.lower, upper=interval.upper)
+            yield figure
+
+
+def _list_figures(
+    model: str, lists: NDArray[np.integer], contest: Contest, known: Known, vectors: NDArray[np.floating] | None
+) -> Iterator[Figure]:
+    owners, categories = known.owners(), contest.ranked.content.categories
+    yield Figure(model, WARM, "coverage", list_figures.coverage(lists, len(owners)), len(lists))
+    values = {
+        "list_fill": list_figures.fill(lists),
+        "novelty": list_figures.novelty(lists, owners, len(known.items)),
+        "popularity": list_figures.popularity(lists, owners),
+        "popularity_lift": list_figures.popularity_lift(lists, contest.seen, owners),
+        "miscalibration": list_figures.miscalibration(lists, contest.seen, categories),
+    }
+    if vectors is not None:
+        values["diversity"] = list_figures.diversity(lists, vectors)
+    for metric, of_users in values.items():
+        yield _mean(model, WARM, metric, of_users)
+
+
+def _shares(contest: Contest, users: EvaluationUsers) -> Iterator[Figure]:
+    """Of the targets, those that no model can find; of the users, those who have a history."""
+    yield Figure(MODEL, WARM, "unknown_target_share", float(np.mean(contest.targets.values < 0)), len(users))
+    everybody = len(users) + len(users.strangers)
+    yield Figure(MODEL, EVERYBODY, "known_user_share", len(users) / everybody, everybody)
+
+
+def _mean(model: str, segment: str, metric: str, values: NDArray[np.floating]) -> Figure:
+    count = int(np.isfinite(values).sum())
+    return Figure(model, segment, metric, float(np.nanmean(values)) if count else np.nan, count)

@@ -24,6 +24,7 @@ class Contest:
     histories: Sequences  # (users, history_length) of item numbers
     seen: Lists
     targets: Lists  # -1: an item that is not ranked, so that nothing can find it
+    strangers: Lists  # targets of users who have nothing
 
     @classmethod
     def of(
@@ -31,7 +32,8 @@ class Contest:
     ) -> Self:
         """Of every item that a model has a vector for, see `Catalogue.rankable`."""
         ranked = catalogue.rankable(known, inputs)
-        return cls(ranked, users.histories, *(_among(items, ranked.numbers) for items in (users.seen, users.targets)))
+        lists = (_among(items, ranked.numbers) for items in (users.seen, users.targets, users.strangers))
+        return cls(ranked, users.histories, *lists)
 
     def vectors(self, model: TwoTower, known: NDArray[np.int32]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         return vectors(model, known, self.histories, self.ranked)

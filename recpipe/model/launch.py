@@ -72,7 +72,7 @@ class Training:
         from recpipe.model.registry import Registry  # noqa: PLC0415 - MLflow takes each rank seconds
 
         start = Registry(settings.registry).load(self.start)
-        start.require_numbering(item_numbering(settings.lake, start.anchor))
+        start.require_numbering(item_numbering(settings.lake, start.known_on))
         if start.until > self.rows.until:
             Ranks.here().say(f"{self.start} knew {start.until}, so the training up to {self.rows.until} starts cold")
             return None

@@ -1,7 +1,7 @@
 """The decision about an anchor's model: it must earn its place, else the champion before serves on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def _verdict(
     reason = "; ".join(check.said for check in judgement.checks) + start
     epochs = int(candidate.training["epochs"])
     refitted = registry.find(CHAMPION, inputs.anchor, inputs.hash) or refit(settings, registry, inputs, epochs)
-    registry.show_champion(refitted.model_version, judgement.figures[MODEL])
+    registry.show_champion(refitted.model_version, judgement.of(MODEL))
     reason += f"; trained again for {epochs} epochs on all up to {inputs.anchor}"
     return Verdict("promoted", reason, refitted.model_version, judgement, candidate.model_version)
 
@@ -126,22 +126,7 @@ def metric_rows(anchor: date, verdict: Verdict) -> list[dict[str, object]]:
     if judgement is None:
         return []
     versions = {MODEL: verdict.candidate_version, gate.CHAMPION: judgement.champion_version}
-    rows = [
-        (model, metric, value, judgement.users)
-        for model, figures in judgement.figures.items()
-        for metric, value in figures.items()
-    ]
-    rows.append((MODEL, "unknown_target_share", judgement.unknown_target_share, judgement.users))
-    known = judgement.users / (judgement.users + judgement.strangers)
-    rows.append((MODEL, "known_user_share", known, judgement.users + judgement.strangers))
     return [
-        {
-            "ds": anchor,
-            "model": model,
-            "model_version": versions.get(model, f"{anchor}-{model}"),
-            "metric": metric,
-            "value": value,
-            "users": users,
-        }
-        for model, metric, value, users in rows
+        {"ds": anchor, "model_version": versions.get(one.model, f"{anchor}-{one.model}"), **asdict(one)}
+        for one in judgement.figures
     ]

@@ -88,7 +88,7 @@ class Registry:
         """Raises:
         UserError: there is no such model, or it is not what its version says.
         """
-        runs = self._runs(f"tags.stage = '{CHAMPION}' and tags.model_version = '{model_version}'")
+        runs = self._runs(f"tags.model_version = '{model_version}'")
         if not runs:
             raise UserError(f"expected model {model_version} in {self.folder}, found none; restore the registry")
         checkpoint = Checkpoint.load(self._checkpoint(runs[0].info.run_id))
@@ -97,6 +97,17 @@ class Registry:
                 f"expected model {model_version}, found {checkpoint.model_version} in its place; restore the registry"
             )
         return checkpoint
+
+    def curves(self, model_version: str) -> dict[str, list[tuple[float, float]]]:
+        """Figures of the epochs that led to a model, by name (epoch, value); none where the registry knows it not."""
+        runs = self._runs(f"tags.model_version = '{model_version}'")
+        if not runs:
+            return {}
+        run_id = runs[-1].info.run_id
+        return {
+            name: sorted((point.step, point.value) for point in self.client.get_metric_history(run_id, name))
+            for name in ("loss", "ndcg_at_10")
+        }
 
     def broken_attempts(self, anchor: date, inputs: str) -> int:
         """Trainings for the anchor that were begun and came to no end, killed ones included."""

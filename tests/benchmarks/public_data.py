@@ -56,7 +56,7 @@ def leave_one_out(shop: Shop, length: int, seed: int) -> Split:
 
     def found(last: int) -> EvaluationUsers:
         seen, targets = Lists.of([its[:-last] for its in shop.items]), Lists.of([[its[-last]] for its in shop.items])
-        return EvaluationUsers(shop.histories(length, last), seen, targets, strangers=0)
+        return EvaluationUsers(shop.histories(length, last), seen, targets, strangers=Lists.of([]))
 
     trial, whole = (shop.histories(length + 1, last) for last in (2, 1))
     return Split(shop.catalogue, lambda: trial, found(2), lambda: whole, found(1))
@@ -82,7 +82,9 @@ def random_split(shop: Shop, length: int, seed: int) -> Split:
         return _without_days([draws.permutation(its).tolist() for its in lists]).histories(length + 1, 0)
 
     def found(seen: list[list[int]], targets: list[list[int]]) -> EvaluationUsers:
-        return EvaluationUsers(_without_days(seen).histories(length, 0), Lists.of(seen), Lists.of(targets), strangers=0)
+        return EvaluationUsers(
+            _without_days(seen).histories(length, 0), Lists.of(seen), Lists.of(targets), strangers=Lists.of([])
+        )
 
     return Split(
         shop.catalogue, lambda: shuffled(trial), found(trial, chosen), lambda: shuffled(whole), found(whole, tested)

@@ -16,11 +16,12 @@ from tests.raw_lines import landed
 
 SMALL = (
     ("RECPIPE_CARRY_FROM", "0"),  # so that a night carries features on, as a large shop's does
-    ("RECPIPE_MODEL__EPOCHS", "25"),
-    ("RECPIPE_MODEL__BATCH_SIZE", "32"),
-    ("RECPIPE_MODEL__PATIENCE", "6"),
+    ("RECPIPE_MODEL__EPOCHS", "10"),
+    ("RECPIPE_MODEL__LEARNING_RATE", "0.01"),
+    ("RECPIPE_MODEL__DROPOUT", "0.1"),
+    ("RECPIPE_MODEL__ITEM_DROPOUT", "0"),
 )
-"""Of 800 users a larger batch would make too few steps to learn from."""
+"""Few steps and large ones: trainings take a third of the time, and the models still beat the baselines."""
 
 ORDERS = """
 [sources.orders]

@@ -20,8 +20,8 @@ FIRST, BUSY_DAY, EMPTY_DAY = date(2024, 3, 1), date(2024, 3, 9), date(2024, 3, 1
 ANCHORS = (date(2024, 3, 1), date(2024, 3, 8))
 ERASED = "U00003"
 """A user with reviews in the first arrival and later, erased before the first night."""
-PRIVATE = {"runs", "erased_users"}
-"""Tables that tell of attempts, requests and clocks, and so differ from run to run."""
+PRIVATE = {"runs", "erased_users", "list_rollbacks"}
+"""Tables that tell of attempts, of what people asked for, and clocks, and so differ from run to run."""
 
 SUPERSEDED = 3
 """Exit code of a job of which a newer attempt began."""

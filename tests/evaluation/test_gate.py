@@ -9,7 +9,7 @@ from recpipe.settings import GateSettings
 
 SETTINGS = GateSettings()
 USERS = 1500
-NOBODY = {"all": np.ones(USERS, bool)}
+WHOLE = "all"
 PLACES = 1 / np.log2(np.arange(10) + 2)
 
 
@@ -27,9 +27,18 @@ def paired(draw, skill: float, lead: float, users: int = USERS) -> tuple[np.ndar
     return (one, np.where(change, 1.0, other)) if lead > 0 else (np.where(change, 1.0, one), other)
 
 
-def passes(candidate, baseline, champion=None, segments=NOBODY) -> bool:
+def checked(candidate, others, segments=None):
+    """Compared as a whole and in ``segments``, which are masks over the users."""
+    of = {
+        name: {WHOLE: values} | {part: np.where(mask, values, np.nan) for part, mask in (segments or {}).items()}
+        for name, values in {"candidate": candidate, **others}.items()
+    }
+    return compared(of.pop("candidate"), of, WHOLE, SETTINGS, seed=1)
+
+
+def passes(candidate, baseline, champion=None, segments=None) -> bool:
     others = {"popular": baseline} | ({} if champion is None else {CHAMPION: champion})
-    return all(check.passed for check in compared(candidate, others, segments, SETTINGS, seed=1))
+    return all(check.passed for check in checked(candidate, others, segments))
 
 
 def test_a_truly_better_candidate_passes():
@@ -83,7 +92,7 @@ def test_one_broken_segment_is_found_and_named_though_the_mean_has_grown():
     segments = {"history of 1": few, "others": ~few}
     assert passes(candidate, baseline, champion)
     assert not passes(candidate, baseline, champion, segments)
-    *_, said = compared(candidate, {"popular": baseline, CHAMPION: champion}, segments, SETTINGS, seed=1)
+    *_, said = checked(candidate, {"popular": baseline, CHAMPION: champion}, segments)
     assert said.said.startswith("segments fallen: history of 1 by -")
     assert "others" not in said.said
 
@@ -98,7 +107,7 @@ def test_a_segment_of_few_users_tells_nothing():
 def test_the_best_baseline_counts_and_not_the_first():
     draw = np.random.default_rng(8)
     weak, candidate, strong = ndcg(draw, 0.02), ndcg(draw, 0.1), ndcg(draw, 0.3)
-    checks = compared(candidate, {"popular": weak, "item_knn": strong}, NOBODY, SETTINGS, seed=1)
+    checks = checked(candidate, {"popular": weak, "item_knn": strong})
     assert not checks[0].passed
     assert f"item_knn {strong.mean():.4f}" in checks[0].said
     assert str(Interval.of(candidate - strong, 1)) in checks[0].said

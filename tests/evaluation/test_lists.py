@@ -94,6 +94,11 @@ def test_lists_like_the_history_are_calibrated_and_others_are_not():
     assert one_sided > 1
 
 
+def test_without_categories_nothing_is_said_of_calibration():
+    histories, lists = Lists.of([[0, 2], [1]]), np.array([[1, 3], [0, -1]])
+    assert np.isnan(of_lists.miscalibration(lists, histories, np.zeros((4, 1), int))).all()
+
+
 def test_what_is_popular_lifts_and_is_no_news():
     owners = np.array([80, 2, 1])
     popular, rare = np.array([[0]]), np.array([[2]])

@@ -17,6 +17,7 @@ def checkpoint(seed: int = 1, **changes: object) -> Checkpoint:
     fields = {
         "anchor": date(2024, 1, 10),
         "until": date(2024, 1, 8),
+        "known_on": date(2024, 1, 9),
         "model": TwoTower(config(3, inputs=INPUTS, edges=2)).eval(),
         "known": np.array([2, 5, 9], dtype=np.int32),
         "item_numbering": "a" * 64,
@@ -36,7 +37,8 @@ def test_a_model_comes_back_as_it_was(tmp_path: Path):
     assert loaded.model.config == saved.model.config
     assert loaded.known.tolist() == [2, 5, 9]
     assert loaded.model_version == saved.model_version
-    assert (loaded.until, loaded.training, loaded.table_versions) == (saved.until, saved.training, saved.table_versions)
+    assert (loaded.until, loaded.known_on) == (saved.until, saved.known_on)
+    assert (loaded.training, loaded.table_versions) == (saved.training, saved.table_versions)
 
 
 def test_the_version_names_the_content_and_not_where_it_came_from():
@@ -49,8 +51,9 @@ def test_the_version_names_the_content_and_not_where_it_came_from():
         checkpoint(known=np.array([2, 5, 8], dtype=np.int32)),
         checkpoint(item_numbering="b" * 64),
         checkpoint(until=date(2024, 1, 9)),
+        checkpoint(known_on=date(2024, 1, 10)),
     ]
-    assert len({version, *(other.model_version for other in others)}) == 5
+    assert len({version, *(other.model_version for other in others)}) == 6
 
 
 def test_d05_a_model_that_is_not_finite_leaves_nothing(tmp_path: Path):
@@ -100,7 +103,7 @@ def test_a_model_of_another_version_is_refused(tmp_path: Path):
 
 
 def test_d03_other_item_numbers_are_refused():
-    with pytest.raises(UserError, match="expected the item numbers of 2024-01-10"):
+    with pytest.raises(UserError, match="expected the item numbers of 2024-01-09"):
         checkpoint().require_numbering("b" * 64)
     checkpoint().require_numbering("a" * 64)
 

@@ -30,7 +30,7 @@ def test_evaluation_users_are_those_with_a_history_and_targets(shop):
 
     users = read_evaluation_users(shop.root, Users(day(7), day(4), day(7), HAPPENED_AT))
 
-    assert (len(users), users.strangers) == (1, 1)
+    assert (len(users), len(users.strangers)) == (1, 1)
     assert users.histories.items.tolist() == [[-1] * (HISTORY_LENGTH - 2) + [1, 2]]
     assert (users.seen.values.tolist(), users.targets.values.tolist()) == ([1, 2], [3])
 

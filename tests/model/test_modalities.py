@@ -59,7 +59,7 @@ def trained(*inputs: str, **changes: object) -> Trained:
 def recall(of: Trained, shown: Catalogue) -> float:
     histories, targets = users(300, seed=4, taken=TAKEN, first=ITEMS)
     seen = [[*range(ITEMS), *its] for its in histories.items.tolist()]  # only new items are ranked
-    judges = EvaluationUsers(histories, Lists.of(seen), targets, strangers=0)
+    judges = EvaluationUsers(histories, Lists.of(seen), targets, strangers=Lists.of([]))
     contest = Contest.of(judges, shown, of.known, of.model.config.item.inputs)
     hits = contest.hits(*contest.vectors(of.model, of.known))
     return float(np.mean(recall_at_k(hits, contest.targets.lengths())))

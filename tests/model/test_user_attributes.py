@@ -45,7 +45,7 @@ def judges() -> EvaluationUsers:
     sequences, targets = users(300, seed=4)
     first = sequences.items[:, :1]
     history = Sequences(first, sequences.days[:, :1], sequences.types[:, :1], sequences.attributes)
-    return EvaluationUsers(history, Lists.of(first.tolist()), targets, strangers=0)
+    return EvaluationUsers(history, Lists.of(first.tolist()), targets, strangers=Lists.of([]))
 
 
 def recall(of: Trained, whom: EvaluationUsers) -> float:

@@ -30,7 +30,8 @@ OF_NOW = content(5).take(np.array([0, 1, 2, 4, 3]))
 
 
 def champion(two_tower: TwoTower, known: np.ndarray = THEN) -> Checkpoint:
-    return Checkpoint(date(2024, 1, 10), date(2024, 1, 10), two_tower, known, "a" * 64, {}, {})
+    day = date(2024, 1, 10)
+    return Checkpoint(day, day, day, two_tower, known, "a" * 64, {}, {})
 
 
 def started(**changes: object) -> tuple[TwoTower, TwoTower, TwoTower]:
@@ -158,7 +159,9 @@ def test_a_killed_warm_training_goes_on_to_the_same_bits(tmp_path, monkeypatch):
 def test_a_warm_training_ranks_as_well_as_a_cold_one_in_fewer_epochs():
     had = (np.arange(20)[:, None] + np.arange(3)) % 20  # three items of each walk, of which the next is wanted
     histories = sequences_of(had.astype(np.int32), np.tile(np.arange(3, dtype=np.int32), (20, 1)))
-    users = EvaluationUsers(histories, Lists.of(had.tolist()), Lists.of((had[:, -1:] + 1).tolist()), strangers=0)
+    users = EvaluationUsers(
+        histories, Lists.of(had.tolist()), Lists.of((had[:, -1:] + 1).tolist()), strangers=Lists.of([])
+    )
     inputs = ("id", "text")
     validate = validator(users, CONTENT, inputs)
     then = of_fewer_items(item_inputs=inputs)

@@ -1,0 +1,122 @@
+import json
+from datetime import date
+
+import pytest
+
+from recpipe import delta
+from recpipe.decisions import Made, models, promote, withdraw_model
+from recpipe.errors import UserError
+from recpipe.model.anchors import champion
+from recpipe.settings import Settings
+from recpipe.tables import METRICS, MODEL_VERDICTS, RECOMMENDATIONS_CURRENT, RUNS, WARM
+from tests.rows import attempt, recommendation, verdict
+
+FIRST, SECOND, THIRD, NEWEST, NEXT = (date(2024, 1, day) for day in (1, 8, 15, 17, 18))
+
+
+def metric(anchor, model, value, version):
+    row = {"ds": anchor, "model": model, "model_version": version, "segment": WARM, "metric": "ndcg_at_10"}
+    return {**row, "value": value, "lower": None, "upper": None, "users": 50}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Two models were promoted and a third rejected; the newest night was served by the second."""
+    settings = Settings(home=tmp_path)
+    delta.create_tables(settings.lake)
+    rows = [
+        verdict(ds=FIRST, effective_from=FIRST, model_version="m1"),
+        verdict(ds=SECOND, effective_from=SECOND, model_version="m2"),
+        verdict(ds=THIRD, effective_from=THIRD, verdict="rejected"),
+    ]
+    delta.append(settings.lake, MODEL_VERDICTS, rows)
+    figures = [("two_tower", 0.2, "c3"), ("item_knn", 0.3, "k"), ("als", 0.1, "a"), ("champion", 0.4, "m2")]
+    delta.append(settings.lake, METRICS, [metric(THIRD, *figure) for figure in figures])
+    delta.append(settings.lake, RECOMMENDATIONS_CURRENT, [recommendation("ann", 1, "i", ds=NEWEST, model_version="m2")])
+    delta.append(settings.lake, RUNS, [attempt(day, "publish") for day in (THIRD, NEWEST)])
+    for version in ("m1", "m2", "c3"):
+        folder = settings.registry / "artifacts" / version / "artifacts" / "checkpoint"
+        folder.mkdir(parents=True)
+        (folder / "checkpoint.json").write_text(json.dumps({"model_version": version}))
+    return settings
+
+
+def used(settings, day):
+    found = champion(settings.lake, day)
+    return found and found.model_version
+
+
+def test_the_decisions_are_listed_with_figures_and_what_is_in_use(settings):
+    rejected, second, first = models(settings)
+    assert (rejected["model_version"], rejected["candidate"], rejected["users"]) == ("c3", 0.2, 50)
+    assert (rejected["best_baseline"], rejected["baseline"]) == ("item_knn", 0.3)
+    assert [row["in_use"] for row in (rejected, second, first)] == [[], ["served", "from the next night on"], []]
+    promote(settings, "m1", "")
+    assert [(row["model_version"], row["in_use"]) for row in models(settings)[:3:2]] == [
+        ("m1", ["from the next night on"]),
+        ("m2", ["served"]),
+    ]
+
+
+def test_a_promoted_model_counts_from_the_night_after_the_newest(settings):
+    assert promote(settings, "m1", "m2 sells less") == Made("m1", "m2", NEXT)
+    assert [used(settings, day) for day in (SECOND, NEWEST, NEXT)] == ["m2", "m2", "m1"]
+    row = delta.connect(settings.lake).execute("from model_verdicts order by sequence desc limit 1").fetchone()
+    assert row == (FIRST, "promoted", "by hand, instead of m2: m2 sells less", "m1", NEXT, 1)
+
+
+def test_a_rejected_candidate_can_be_promoted(settings):
+    assert promote(settings, "c3", "") == Made("c3", "m2", NEXT)
+    assert champion(settings.lake, NEXT).anchor == THIRD
+
+
+def test_the_next_anchors_own_model_takes_the_place_of_one_promoted_by_hand(settings):
+    promote(settings, "m1", "")
+    later = date(2024, 1, 22)
+    delta.append(settings.lake, MODEL_VERDICTS, [verdict(ds=later, effective_from=later, model_version="m4")])
+    assert [used(settings, day) for day in (NEXT, later)] == ["m1", "m4"]
+
+
+def test_of_two_decisions_for_one_night_the_later_counts(settings):
+    promote(settings, "m1", "")
+    promote(settings, "c3", "")
+    promote(settings, "m2", "")
+    assert used(settings, NEXT) == "m2"
+    assert used(settings, NEWEST) == "m2"
+
+
+def test_taking_a_model_back_goes_to_the_one_before_and_at_last_to_popular_items(settings):
+    assert withdraw_model(settings, "") == Made("m1", "m2", NEXT)
+    assert withdraw_model(settings, "") == Made(None, "m1", NEXT)
+    assert [used(settings, day) for day in (NEWEST, NEXT)] == ["m2", None]
+    assert [row["verdict"] for row in models(settings)[:2]] == ["withdrawn", "promoted"]
+    with pytest.raises(UserError, match="expected a model in use, found none: popular items serve"):
+        withdraw_model(settings, "")
+    assert promote(settings, "m2", "") == Made("m2", None, NEXT)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("m9", "expected a model that `recpipe models` lists, found 'm9'"),
+        ("m2", "expected a model that is not in use, found m2, which is"),
+    ],
+)
+def test_what_cannot_be_promoted_changes_nothing(settings, version, said):
+    with pytest.raises(UserError, match=said):
+        promote(settings, version, "")
+    assert used(settings, NEXT) == "m2"
+
+
+def test_a_model_whose_files_are_gone_cannot_be_promoted(settings):
+    (settings.registry / "artifacts" / "m1" / "artifacts" / "checkpoint" / "checkpoint.json").unlink()
+    with pytest.raises(UserError, match=r"expected model m1 in .*, found none; restore the registry"):
+        promote(settings, "m1", "")
+
+
+def test_before_any_night_there_is_nothing_to_decide(tmp_path):
+    settings = Settings(home=tmp_path)
+    delta.create_tables(settings.lake)
+    assert models(settings) == []
+    with pytest.raises(UserError, match="expected nights that ran, found none"):
+        withdraw_model(settings, "")

@@ -1,0 +1,91 @@
+import pytest
+
+from jobs import publish
+from recpipe import delta
+from recpipe.errors import UserError
+from recpipe.serving import Served, served, unpin, withdraw_lists
+from recpipe.settings import Settings
+from recpipe.tables import LIST_ROLLBACKS, RECOMMENDATIONS
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, recommendation
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Monday to Wednesday have lists, and Tuesday's are served."""
+    settings = Settings(home=tmp_path)
+    delta.create_tables(settings.lake)
+    for day in (MONDAY, TUESDAY, WEDNESDAY):
+        delta.append(settings.lake, RECOMMENDATIONS, [recommendation("ann", 1, f"of {day}", ds=day)])
+    publish.main(TUESDAY, settings)
+    return settings
+
+
+def items(settings):
+    [(ds, item_id)] = delta.connect(settings.lake).sql("select ds, item_id from recommendations_current").fetchall()
+    assert item_id == f"of {ds}"
+    return ds
+
+
+def test_withdrawn_lists_give_way_to_an_older_days_until_a_newer_day_is_published(settings):
+    assert withdraw_lists(settings.lake, MONDAY, "wrong prices") == Served(MONDAY, TUESDAY)
+    assert items(settings) == MONDAY
+    again = publish.main(TUESDAY, settings)
+    assert "whose lists were withdrawn" in again.message
+    assert (again.rows_out, again.versions) == ({}, {})
+    assert items(settings) == MONDAY
+    publish.main(WEDNESDAY, settings)
+    assert served(settings.lake) == Served(WEDNESDAY)
+    assert items(settings) == WEDNESDAY
+
+
+def test_the_older_day_may_be_published_again_while_it_is_pinned(settings):
+    withdraw_lists(settings.lake, MONDAY, "")
+    delta.overwrite_partition(settings.lake, RECOMMENDATIONS, [recommendation("ann", 1, f"of {MONDAY}")], MONDAY)
+    assert publish.main(MONDAY, settings).versions
+    assert served(settings.lake) == Served(MONDAY, TUESDAY)
+
+
+def test_a_second_withdrawal_keeps_the_newest_day_withdrawn(settings):
+    publish.main(WEDNESDAY, settings)
+    withdraw_lists(settings.lake, TUESDAY, "")
+    assert withdraw_lists(settings.lake, MONDAY, "") == Served(MONDAY, WEDNESDAY)
+    assert "nothing published" in publish.main(WEDNESDAY, settings).message
+
+
+def test_unpinned_lists_are_served_again(settings):
+    withdraw_lists(settings.lake, MONDAY, "")
+    assert unpin(settings.lake, "the prices were right") == Served(TUESDAY)
+    assert items(settings) == TUESDAY
+    publish.main(WEDNESDAY, settings)
+    with pytest.raises(UserError, match=f"expected lists that are pinned, found none; {WEDNESDAY} is served"):
+        unpin(settings.lake, "")
+
+
+def test_every_withdrawal_is_kept_with_its_reason(settings):
+    withdraw_lists(settings.lake, MONDAY, "wrong prices")
+    unpin(settings.lake, "they were right")
+    rows = delta.connect(settings.lake).sql("from list_rollbacks select * exclude ds order by sequence").fetchall()
+    assert rows == [(1, TUESDAY, "wrong prices"), (2, None, "they were right")]
+
+
+def test_a_withdrawal_that_was_stopped_half_way_is_finished_by_the_same_command(settings, monkeypatch):
+    monkeypatch.setattr(delta, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(OSError, match="full"):
+        withdraw_lists(settings.lake, MONDAY, "")
+    monkeypatch.undo()
+    assert items(settings) == TUESDAY
+    assert withdraw_lists(settings.lake, MONDAY, "") == Served(MONDAY, TUESDAY)
+
+
+@pytest.mark.parametrize("day", [TUESDAY, WEDNESDAY])
+def test_only_an_older_day_can_take_the_place(settings, day):
+    with pytest.raises(UserError, match=f"expected a day before the served one, found {day}; served is {TUESDAY}"):
+        withdraw_lists(settings.lake, day, "")
+    assert delta.days(settings.lake, LIST_ROLLBACKS) == set()
+
+
+def test_a_day_without_lists_cannot_take_the_place(settings):
+    delta.overwrite_partition(settings.lake, RECOMMENDATIONS, [], MONDAY)
+    with pytest.raises(UserError, match=f"expected a day that has recommendations, found {MONDAY} without"):
+        withdraw_lists(settings.lake, MONDAY, "")
+    assert served(settings.lake) == Served(TUESDAY)
