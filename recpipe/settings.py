@@ -174,6 +174,36 @@ class GateSettings(Section):
     """Share of the lists' places that the most owned hundredth of the items may take."""
 
 
+Level = Annotated[float, Field(gt=0, le=1e6)]
+
+
+class DriftSettings(Section):
+    """How much a night may differ from an earlier one. From a warning level on the run says so; from a stop level on
+    its lists are not put up."""
+
+    compared_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """Days back to which an earlier night is looked for that a night is compared with."""
+    least_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Users, items or places in lists that both nights must have for a figure of them; fewer tell nothing."""
+    psi_warns_from: Level = 0.2
+    """Population stability index of a feature, of vectors' norms or of scores from which on the run says so."""
+    psi_stops_from: Level | None = None
+    """The same from which on the lists are not put up; unset: none stops."""
+    churn_warns_from: Level = 0.5
+    """Mean share of a user's list that is new from which on the run says so. A new model may change half of it."""
+    churn_stops_from: Level | None = None
+    """The same from which on the lists are not put up; unset: none stops."""
+    popularity_warns_from: Level = 0.25
+    """How many times more or less popular recommended items are, less one, from which on the run says so: 0.25 is a
+    quarter more, or a fifth less."""
+    popularity_stops_from: Level | None = None
+    """The same from which on the lists are not put up; unset: none stops."""
+    source_warns_from: Level = 0.1
+    """Share of the lists' places that another source fills, model or popularity, from which on the run says so."""
+    source_stops_from: Level | None = None
+    """The same from which on the lists are not put up; unset: none stops."""
+
+
 class AirflowSettings(Section):
     port: Annotated[int, Field(ge=1024, le=65_535)] = 8080
     """Port of Airflow's page on 127.0.0.1; the next free one is taken when it is busy."""
@@ -269,6 +299,7 @@ class Settings(BaseSettings):
     spark: SparkSettings = SparkSettings()
     model: ModelSettings = ModelSettings()
     gate: GateSettings = GateSettings()
+    drift: DriftSettings = DriftSettings()
     airflow: AirflowSettings = AirflowSettings()
     images: ImageSettings = ImageSettings()
     sources: dict[SourceName, Source] = {}
@@ -302,10 +333,11 @@ class Settings(BaseSettings):
         return self.home / "airflow"
 
     def result_hash(self) -> str:
-        """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out."""
+        """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out, and how far
+        a night may drift, which decides what is served and no row of a night."""
         deciding = self.model_dump_json(
             exclude={
-                *("home", "audit", "spark", "airflow", "images"),
+                *("home", "audit", "spark", "airflow", "images", "drift"),
                 *("full_refresh", "carry_from", "schedule_from", "schedule_until"),
             }
         )

@@ -4,7 +4,7 @@ from datetime import date
 import pytest
 
 from recpipe.errors import UserError
-from recpipe.settings import ImageSettings, Settings, read_settings
+from recpipe.settings import DriftSettings, ImageSettings, Settings, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -125,5 +125,6 @@ def test_the_hash_changes_with_what_decides_rows_and_not_with_where_it_runs(tmp_
     plain = Settings(home=tmp_path)
     assert plain.result_hash() == Settings(home=tmp_path / "other", schedule_until=date(2024, 1, 1)).result_hash()
     assert plain.result_hash() == Settings(home=tmp_path, images=ImageSettings(most_fetched=1)).result_hash()
+    assert plain.result_hash() == Settings(home=tmp_path, drift=DriftSettings(psi_stops_from=1)).result_hash()
     assert plain.result_hash() != Settings(home=tmp_path, k=11).result_hash()
     assert plain.result_hash() != Settings(home=tmp_path, images=ImageSettings(max_pixels=1)).result_hash()
