@@ -1,10 +1,12 @@
 """Put a day's recommendations up: replace `recommendations_current` in one commit, unless a newer day is up, or people
-withdrew the day."""
+withdrew the day. Lists that break a guardrail, or drifted to a stop level, are not put up."""
 
 from datetime import date
 
 from recpipe import delta
+from recpipe.drift import drift
 from recpipe.errors import UserError
+from recpipe.guardrails import require_guardrails
 from recpipe.job import JobResult, run_job
 from recpipe.serving import put_up, serving
 from recpipe.settings import Settings
@@ -21,9 +23,16 @@ def main(ds: date, settings: Settings) -> JobResult:
     with serving(settings.lake) as now:
         if reason := now.why_not(ds):
             return JobResult(f"{reason}: nothing published", {RECOMMENDATIONS.name: rows})
+        require_guardrails(settings.lake, ds, settings.k, settings.gate)
+        drifted = drift(settings.lake, ds, settings.drift, now.ds)
+        if stops := "; ".join(drifted.stops):
+            raise UserError(
+                f"expected {ds} to differ less from {drifted.compared_with}, found {stops}. What is served stays. Mend "
+                f"the cause and run {ds} again, or, where the change is meant, raise RECPIPE_DRIFT__…_STOPS_FROM for it"
+            )
         version = put_up(settings.lake, ds)
     return JobResult(
-        message=f"{ds} is served: {rows} recommendations in {users} lists",
+        message="; ".join([f"{ds} is served: {rows} recommendations in {users} lists", *drifted.warnings]),
         rows_in={RECOMMENDATIONS.name: rows},
         rows_out={RECOMMENDATIONS_CURRENT.name: rows},
         versions={RECOMMENDATIONS_CURRENT.name: version},

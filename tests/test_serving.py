@@ -6,16 +6,17 @@ from recpipe.errors import UserError
 from recpipe.serving import Served, served, unpin, withdraw_lists
 from recpipe.settings import Settings
 from recpipe.tables import LIST_ROLLBACKS, RECOMMENDATIONS
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, recommendation
+from tests.nights import write_lists, write_night
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 
 
 @pytest.fixture
 def settings(tmp_path):
     """Monday to Wednesday have lists, and Tuesday's are served."""
-    settings = Settings(home=tmp_path)
+    settings = Settings(home=tmp_path, k=1)
     delta.create_tables(settings.lake)
     for day in (MONDAY, TUESDAY, WEDNESDAY):
-        delta.append(settings.lake, RECOMMENDATIONS, [recommendation("ann", 1, f"of {day}", ds=day)])
+        write_night(settings.lake, day, {"ann": [f"of {day}"]}, source="popular")
     publish.main(TUESDAY, settings)
     return settings
 
@@ -40,7 +41,7 @@ def test_withdrawn_lists_give_way_to_an_older_days_until_a_newer_day_is_publishe
 
 def test_the_older_day_may_be_published_again_while_it_is_pinned(settings):
     withdraw_lists(settings.lake, MONDAY, "")
-    delta.overwrite_partition(settings.lake, RECOMMENDATIONS, [recommendation("ann", 1, f"of {MONDAY}")], MONDAY)
+    write_lists(settings.lake, MONDAY, {"ann": [f"of {MONDAY}"]}, source="popular")
     assert publish.main(MONDAY, settings).versions
     assert served(settings.lake) == Served(MONDAY, TUESDAY)
 
