@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from recpipe.evaluation import splits
 from recpipe.evaluation.metrics import Lists
 from recpipe.model.content import Catalogue, ItemContent
 from recpipe.model.examples import EvaluationUsers, Sequences
@@ -26,6 +27,11 @@ class Shop:
     days: list[list[int]]
     catalogue: Catalogue
     tied: np.ndarray | None = None  # (users,): whether the last two items came in the same second
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """User, item and day of every interaction, as `splits` takes them."""
+        users = np.repeat(np.arange(len(self.items)), [len(its) for its in self.items])
+        return users, np.concatenate(self.items), np.concatenate(self.days)
 
     def histories(self, length: int, left_out: int) -> Sequences:
         """The last ``length`` items of each user before the ``left_out`` last ones."""
@@ -55,8 +61,8 @@ def leave_one_out(shop: Shop, length: int, seed: int) -> Split:
     """A user's last item is for the test, the one before for validation; ``seed`` draws nothing here."""
 
     def found(last: int) -> EvaluationUsers:
-        seen, targets = Lists.of([its[:-last] for its in shop.items]), Lists.of([[its[-last]] for its in shop.items])
-        return EvaluationUsers(shop.histories(length, last), seen, targets, strangers=Lists.of([]))
+        split = splits.leave_one_out(*shop.rows(), last)
+        return EvaluationUsers(shop.histories(length, last), split.histories, split.targets, strangers=Lists.of([]))
 
     trial, whole = (shop.histories(length + 1, last) for last in (2, 1))
     return Split(shop.catalogue, lambda: trial, found(2), lambda: whole, found(1))
@@ -69,25 +75,26 @@ def random_split(shop: Shop, length: int, seed: int) -> Split:
     epoch sees another one.
     """
     draws = np.random.default_rng(seed)
-    whole, trial, tested, chosen = [], [], [], []
-    for its in shop.items:
-        drawn = draws.permutation(its)
-        test, validation = round(len(its) / 4), max(round(len(its) * 3 / 40), 1)
-        tested.append(drawn[:test].tolist())
-        whole.append(drawn[test:].tolist())
-        chosen.append(drawn[test : test + validation].tolist())
-        trial.append(drawn[test + validation :].tolist())
+    test = splits.random_split(*shop.rows(), 1 / 4, draws)
+    whole = [its.tolist() for its in np.split(test.histories.values, test.histories.offsets[1:-1])]
+    validation = [max(round(len(its) * 3 / 40), 1) for its in shop.items]
+    chosen = Lists.of([its[:count] for its, count in zip(whole, validation, strict=True)])
+    trial = [its[count:] for its, count in zip(whole, validation, strict=True)]
 
     def shuffled(lists: list[list[int]]) -> Sequences:
         return _without_days([draws.permutation(its).tolist() for its in lists]).histories(length + 1, 0)
 
-    def found(seen: list[list[int]], targets: list[list[int]]) -> EvaluationUsers:
+    def found(seen: list[list[int]], targets: Lists) -> EvaluationUsers:
         return EvaluationUsers(
-            _without_days(seen).histories(length, 0), Lists.of(seen), Lists.of(targets), strangers=Lists.of([])
+            _without_days(seen).histories(length, 0), Lists.of(seen), targets, strangers=Lists.of([])
         )
 
     return Split(
-        shop.catalogue, lambda: shuffled(trial), found(trial, chosen), lambda: shuffled(whole), found(whole, tested)
+        shop.catalogue,
+        lambda: shuffled(trial),
+        found(trial, chosen),
+        lambda: shuffled(whole),
+        found(whole, test.targets),
     )
 
 
