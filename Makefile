@@ -19,7 +19,7 @@ export UV_NO_PROGRESS := 1
 # Once here, else every process of a night where Python may not write bytecode compiles its imports anew (3 s of a job).
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup java demo up down backfill test test-slow slow-nights slow-beside check-backfill check-gate bench-ingest bench-nightly bench-quality bench-feeding bench-peer lint lock clean
+.PHONY: help setup java demo up down backfill test test-slow slow-nights slow-beside check-backfill check-gate bench-ingest bench-nightly bench-quality bench-protocols bench-feeding bench-peer lint lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
@@ -103,6 +103,9 @@ bench-quality: setup ## Ranking of public data beside published figures; DATA=be
 
 check-gate: setup ## Which candidates the gate lets in and which not, on simulated users: a line a case
 	@.venvs/train/bin/python -m pytest -v --no-header -p no:cacheprovider tests/evaluation/test_gate.py
+
+bench-protocols: setup ## How much a random split flatters beside cuts in time, on public reviews; DATA=beauty for a part; seconds
+	@.venvs/train/bin/python -m tests.benchmarks.protocols $(if $(DATA),--data $(DATA))
 
 bench-feeding: setup ## An epoch fed by Petastorm beside one from memory, on public data; minutes, run by hand
 	@.venvs/train/bin/python -m tests.benchmarks.feeding
