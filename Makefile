@@ -9,6 +9,7 @@ PYTHON ?= python3.11
 UV := .venvs/uv/bin/uv
 UV_VERSION := 0.13.9
 ENVIRONMENTS := reader spark train airflow
+PEERS := rectools lenskit recommenders
 READY := $(ENVIRONMENTS:%=.venvs/%/.ready) .venvs/spark/jars/.ready .venvs/spark/.archived
 RECPIPE := .venvs/reader/bin/recpipe
 COMPILE := $(UV) pip compile pyproject.toml --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -19,7 +20,7 @@ export UV_NO_PROGRESS := 1
 # Once here, else every process of a night where Python may not write bytecode compiles its imports anew (3 s of a job).
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup java demo up down backfill test test-slow slow-nights slow-beside check-backfill check-gate bench-ingest bench-nightly bench-quality bench-protocols bench-feeding bench-peer lint lock clean
+.PHONY: help setup java demo up down backfill test test-slow slow-nights slow-beside check-backfill check-gate check-metrics bench-ingest bench-nightly bench-quality bench-protocols bench-feeding bench-peer lint lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
@@ -106,6 +107,16 @@ check-gate: setup ## Which candidates the gate lets in and which not, on simulat
 
 bench-protocols: setup ## How much a random split flatters beside cuts in time, on public reviews; DATA=beauty for a part; seconds
 	@.venvs/train/bin/python -m tests.benchmarks.protocols $(if $(DATA),--data $(DATA))
+
+check-metrics: setup $(PEERS:%=.bench/agreement/%/.ready) ## Whether RecTools, LensKit and Recommenders give the same metrics; minutes
+	@.venvs/train/bin/python -m tests.benchmarks.agreement
+
+# A peer that cannot be installed stops nothing here: the comparison says so, and fails.
+.bench/agreement/%/.ready: tests/benchmarks/agreement/%.txt | $(UV)
+	@echo "check-metrics: the environment of $*"
+	@mkdir -p $(@D) && rm -f $@
+	@{ $(UV) venv --quiet --allow-existing --python $(PYTHON) $(@D) \
+	  && $(UV) pip sync --quiet --python $(@D)/bin/python $< && touch $@; } > $(@D).log 2>&1 || true
 
 bench-feeding: setup ## An epoch fed by Petastorm beside one from memory, on public data; minutes, run by hand
 	@.venvs/train/bin/python -m tests.benchmarks.feeding
