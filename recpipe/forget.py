@@ -28,7 +28,7 @@ COSTS = (
 )
 OUT_OF_REACH = (
     "Out of reach: landing files, models trained before, popularity in nights that ran before, messages of failed "
-    "runs, logs, backups."
+    "runs, pages of nights (`recpipe report`), logs, backups."
 )
 
 LANDED = tuple(table.name for table in OF_USERS if table.name in KINDS)

@@ -34,8 +34,8 @@ class Served:
 def served(root: Path) -> Served:
     with delta.connect(root, [RECOMMENDATIONS_CURRENT, LIST_ROLLBACKS]) as lake:
         ds = served_day(lake)
-        last = lake.execute("select withdrawn from list_rollbacks order by sequence desc limit 1").fetchone()
-    withdrawn = last[0] if last else None
+        last = lake.sql("select withdrawn from list_rollbacks order by sequence desc limit 1").fetchall()
+    withdrawn = last[0][0] if last else None
     return Served(ds, withdrawn if ds and withdrawn and ds <= withdrawn else None)
 
 

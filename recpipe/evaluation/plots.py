@@ -12,8 +12,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 INK, PALE = "#1f2933", "#cbd2d9"
-COLOURS = {"two_tower": "#2b6cb0", "champion": "#dd6b20"}
-OTHER = "#7b8794"
+COLOURS = {
+    **{"two_tower": "#2b6cb0", "champion": "#dd6b20", "item_knn": "#2f855a", "als": "#805ad5"},
+    **{"popular_in_category": "#b7791f", "popular_all_time": "#52606d", "popular_recent": "#9aa5b1"},
+}
+OTHER = "#2b6cb0"
+"""Of a line that is no model's."""
 WIDTH = 7.2
 """Inches; the page scales it to its width."""
 STYLE = {
@@ -74,7 +78,7 @@ def segments(names: Sequence[str], models: Mapping[str, Sequence[Bar | None]], l
         axes.set_xlabel(label)
         axes.set_xlim(left=0)
         axes.grid(axis="y", color="#e4e7eb", linewidth=0.8)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3, frameon=False)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=3, frameon=False)
     return drawn[0]
 
 
@@ -84,11 +88,11 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, *
     Args:
         days: x counts days since 1970-01-01, and the axis shows dates.
     """
-    with _axes(2.6) as (axes, drawn):
+    with _axes(2.9) as (axes, drawn):
         for name, points in lines.items():
             across, up = zip(*points, strict=True)
             across = np.array(across, dtype="datetime64[D]") if days else across
-            axes.plot(across, up, "o-", markersize=3, color=COLOURS.get(name), label=name)
+            axes.plot(across, up, "o-", markersize=3, color=COLOURS.get(name, OTHER), label=name)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         axes.grid(color="#e4e7eb", linewidth=0.8)
@@ -97,19 +101,19 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, *
         else:
             axes.tick_params(axis="x", rotation=20)
         if len(lines) > 1:
-            axes.legend(frameon=False)
+            axes.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=4, frameon=False)
     return drawn[0]
 
 
 def shares(lines: Mapping[str, NDArray[np.floating]]) -> str:
-    """What share of everything the most popular items have: a line a name, of (items,) counts from the most popular
-    item on. The more it bends to the upper left, the fewer items have all."""
+    """What share of everything the most popular items have: two lines, of (items,) counts from the most popular item
+    on. The more one bends to the upper left, the fewer items have all."""
     with _axes(3.0) as (axes, drawn):
-        for name, counts in lines.items():
+        for colour, (name, counts) in zip(("#9aa5b1", "#2b6cb0"), lines.items(), strict=True):
             across = np.linspace(0, 1, len(counts) + 1)
             up = np.concatenate([[0.0], np.cumsum(counts) / max(counts.sum(), 1)])
             kept = np.unique(np.geomspace(1, len(across), 200).astype(int)) - 1
-            axes.plot(across[kept], up[kept], color=COLOURS.get(name), label=name)
+            axes.plot(across[kept], up[kept], color=colour, label=name)
         axes.set_xlabel("share of the items, the most popular first")
         axes.set_ylabel("share of all")
         axes.set_xlim(0, 1)

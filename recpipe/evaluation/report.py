@@ -119,6 +119,12 @@ def _figures(lake: duckdb.DuckDBPyConnection, anchor: date) -> list[dict[str, An
     return rows_of(lake, "select * exclude ds from metrics where ds = $ds order by model, segment, metric", ds=anchor)
 
 
+def _said(metric: str) -> str:
+    """Such as NDCG@10, of ndcg_at_10."""
+    name = metric.removesuffix("_at_10").replace("_", " ")
+    return f"{name.upper() if name in ('ndcg', 'map', 'mrr') else name.capitalize()}@10"
+
+
 def _bar(row: Mapping[str, Any]) -> Bar:
     return Bar(row["model"], row["value"], row["lower"], row["upper"])
 
@@ -134,7 +140,7 @@ def _ranking(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     everybody = {row["model"]: row["value"] for row in figures if (row["segment"], row["metric"]) == (EVERYBODY, NDCG)}
     return {
         "plot": plots.bars(ndcg, "NDCG@10 with 95 % intervals over users"),
-        "metrics": metrics,
+        "metrics": [_said(metric) for metric in metrics],
         "rows": [(model, [of.get((model, metric)) for metric in metrics], everybody.get(model)) for model in models],
     }
 
@@ -147,7 +153,7 @@ def _segments(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         return None
     best = max(sorted(baselines), key=baselines.get)
     models = [model for model in (*OURS, best) if (model, WARM) in ndcg]
-    names = list(dict.fromkeys(row["segment"] for row in figures if row["metric"] == NDCG))
+    names = sorted({part for _, part in ndcg}, key=_place)
     rows = [(name, [ndcg.get((model, name)) for model in models]) for name in names]
     drawn = {model: [_bar(found[at]) if found[at] else None for _, found in rows] for at, model in enumerate(models)}
     return {
@@ -159,6 +165,15 @@ def _segments(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
             if any(found)
         ],
     }
+
+
+FIRST_WORDS = ("warm", "cold users", "all", "history", "active", "inactive", "head", "torso", "tail", "cold items")
+
+
+def _place(segment: str) -> tuple[int, int, str]:
+    """Where a segment stands: users, then their parts from little to much, then items, then categories."""
+    first = next((place for place, words in enumerate(FIRST_WORDS) if segment.startswith(words)), len(FIRST_WORDS))
+    return first, int("".join(filter(str.isdigit, segment.partition("-")[0])) or 0), segment
 
 
 LIST_FIGURES = ("coverage", "list_fill", "novelty", "popularity", "popularity_lift", "diversity", "miscalibration")
@@ -232,9 +247,9 @@ def sample_users(lake: duckdb.DuckDBPyConnection, ds: date, landing: Path) -> li
     for (user_id,) in users:
         history = rows_of(
             lake,
-            "select title, item_id from (select unnest(history) as item_index, generate_subscripts(history, 1) as place "
+            "select title, item_id from (select unnest(history) as item_index, generate_subscripts(history, 1) as age "
             "from user_features where ds = $ds and user_id = $user) join (select item_index, item_id, title from "
-            f"item_features where ds = $ds) using (item_index) order by place desc limit {HISTORY_SHOWN}",
+            f"item_features where ds = $ds) using (item_index) order by age desc limit {HISTORY_SHOWN}",
             ds=ds,
             user=user_id,
         )
@@ -253,18 +268,20 @@ def sample_users(lake: duckdb.DuckDBPyConnection, ds: date, landing: Path) -> li
 
 def _picture(lake: duckdb.DuckDBPyConnection, item_id: str, ds: date, landing: Path) -> str | None:
     """The item's newest picture as a data address; none where there is none, or the file is gone or large."""
-    row = lake.execute(
+    rows = rows_of(
+        lake,
         "select arrived_on, file, format from images where item_id = $item and arrived_on <= $ds "
         "order by arrived_on desc limit 1",
-        {"item": item_id, "ds": ds},
-    ).fetchone()
-    if row is None:
+        item=item_id,
+        ds=ds,
+    )
+    if not rows:
         return None
-    arrived_on, name, kind = row
-    path = landing / IMAGES.name / f"arrived_on={arrived_on}" / Path(name).name
+    [newest] = rows
+    path = landing / IMAGES.name / f"arrived_on={newest['arrived_on']}" / Path(newest["file"]).name
     if not path.is_file() or path.stat().st_size > MOST_PICTURE_BYTES:
         return None
-    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return f"data:image/{newest['format']};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _runs(lake: duckdb.DuckDBPyConnection, ds: date) -> list[dict[str, Any]]:
