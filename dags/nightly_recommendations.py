@@ -16,8 +16,9 @@ day gives the same rows. **Fill in past days:** `make backfill FROM=2024-01-01 T
 with reprocess behaviour *All Runs*; `recpipe status --from 2024-01-01 --to 2024-01-07` says which are missing or stale.
 **Run one day by hand:** trigger with `run_date`, such as 2024-01-31. `full_refresh` makes its features from scratch.
 
-**Roll back:** an older day never replaces a newer one here. `recpipe rollback --lists 2024-01-30` serves that day's lists
-at once, until a newer day than those withdrawn is published; `recpipe rollback --model` goes back to the model before.
+**Roll back:** an older day never replaces a newer one here. `recpipe rollback --lists 2024-01-30` serves that day's
+lists at once, until a newer day than those withdrawn is published; `recpipe rollback --model` goes back to the model
+before.
 
 **What it does not guard against:** a file that comes after its day was sealed is not read; input that is well-formed
 and wrong; a full disk. Its tasks take turns with those of other runs because pool `recpipe_lake` has one slot: leave

@@ -1,5 +1,6 @@
 """How a candidate does beside the baselines and the champion, on the users of an anchor's evaluation examples."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
@@ -25,6 +26,9 @@ from recpipe.tables import COLD, EVERYBODY, VOCABULARY, WARM
 
 MODEL = "two_tower"
 NDCG, RECALL = "ndcg_at_10", "recall_at_10"
+
+NOT_IN_NAMES = re.compile(r"[^\w.\-/ ]")
+"""What MLflow refuses in the name of a metric."""
 
 PerUser = Mapping[str, NDArray[np.floating]]
 """By metric, (users,) values; NaN for a user without targets."""
@@ -59,6 +63,10 @@ class Judgement:
 
     def of(self, model: str, segment: str = WARM) -> dict[str, float]:
         return {one.metric: one.value for one in self.figures if (one.model, one.segment) == (model, segment)}
+
+    def named(self) -> dict[str, float]:
+        """Every figure by model, segment and metric, in names that MLflow takes."""
+        return {NOT_IN_NAMES.sub(" ", f"{one.model}/{one.segment}/{one.metric}"): one.value for one in self.figures}
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:
             "run `recpipe run train_two_tower` for the same day first"
         )
     judgement = judge(settings, inputs.plan, candidate, _champion_before(settings, registry, inputs))
-    return _verdict(settings, registry, inputs, candidate, judgement)
+    verdict = _verdict(settings, registry, inputs, candidate, judgement)
+    registry.tell(candidate.model_version, verdict.verdict, verdict.reason, judgement.named())
+    return verdict
 
 
 def _verdict(

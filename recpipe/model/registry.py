@@ -25,6 +25,8 @@ from recpipe.settings import code_hash
 
 NAME = "two_tower"
 CANDIDATE, CHAMPION = "candidate", "champion"
+MOST_METRICS = 1000
+"""That MLflow takes at once."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Attempt:
             for name, value in (("loss", epoch.loss), ("ndcg_at_10", epoch.ndcg), ("rows_s", epoch.rows_per_second))
             if not math.isnan(value)
         ]
-        self.client.log_batch(self.run_id, metrics=figures[-1000:])  # MLflow takes 1,000 at once
+        self.client.log_batch(self.run_id, metrics=figures[-MOST_METRICS:])
         checkpoint.save(self.folder)
         self.client.set_tag(self.run_id, "model_version", checkpoint.model_version)
 
@@ -131,6 +133,15 @@ class Registry:
                 status = "FINISHED"
             finally:
                 self.client.set_terminated(run_id, status)
+
+    def tell(self, model_version: str, verdict: str, reason: str, figures: Mapping[str, float]) -> None:
+        """Keep what was decided about a candidate with its training, for people who look at MLflow's pages."""
+        run_id = self._runs(f"tags.stage = '{CANDIDATE}' and tags.model_version = '{model_version}'")[0].info.run_id
+        self.client.set_tag(run_id, "verdict", verdict)
+        self.client.set_tag(run_id, "reason", reason)
+        now = int(time.time() * 1000)
+        told = [Metric(f"judged/{name}", value, now, 0) for name, value in figures.items()]
+        self.client.log_batch(run_id, metrics=told[:MOST_METRICS])
 
     def show_champion(self, model_version: str, figures: Mapping[str, float]) -> None:
         """Register the model and give it the alias `champion`, for people who look at MLflow's pages."""

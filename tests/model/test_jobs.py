@@ -191,6 +191,18 @@ def test_a_model_no_better_than_popularity_is_rejected(shop, settings):
     [(verdict, reason, version)] = rows(shop, "select verdict, reason, model_version from model_verdicts")
     assert (verdict, version) == ("rejected", None)
     assert "not met: NDCG@10" in reason
+    registry = Registry(settings().registry)
+    [run] = registry.client.search_runs([registry.experiment_id], "tags.verdict = 'rejected'")
+    assert run.data.tags["reason"] == reason
+    [(lead, coverage)] = rows(
+        shop,
+        f"select max(value) filter (metric = 'ndcg_at_10'), max(value) filter (metric = 'coverage') from metrics "
+        f"where model = 'two_tower' and {OF_WARM}",
+    )
+    told = run.data.metrics
+    assert told["judged/two_tower/warm users/ndcg_at_10"] == lead
+    assert told["judged/two_tower/warm users/coverage"] == coverage
+    assert len(told) > LEAST_FIGURES
     counted = f"select count(*) from metrics where metric = 'recall_at_10' and {OF_WARM}"
     assert rows(shop, counted) == [(1 + len(BASELINES),)]
     assert "no model was promoted" in embed.main(day(29), settings()).message
