@@ -8,7 +8,7 @@ from recpipe.drift import drift
 from recpipe.errors import UserError
 from recpipe.guardrails import require_guardrails
 from recpipe.job import JobResult, run_job
-from recpipe.serving import put_up, serving
+from recpipe.serving import no_lists, put_up, serving
 from recpipe.settings import Settings
 from recpipe.tables import RECOMMENDATIONS, RECOMMENDATIONS_CURRENT
 
@@ -18,7 +18,7 @@ def main(ds: date, settings: Settings) -> JobResult:
         counted = "select count(*), count(distinct user_id) from recommendations where ds = $ds"
         [(rows, users)] = lake.sql(counted, params={"ds": ds}).fetchall()
     if not rows:
-        raise UserError(f"expected recommendations for {ds}, found none; run recommend_top_k for that day first")
+        raise no_lists(ds)
     # Two nights may end at once, and the newer one is to be served.
     with serving(settings.lake) as now:
         if reason := now.why_not(ds):

@@ -13,7 +13,7 @@ from recpipe.errors import UserError
 from recpipe.model.anchors import Decision, champion, promotions
 from recpipe.reader import rows_of
 from recpipe.settings import Settings
-from recpipe.tables import METRICS, MODEL_VERDICTS, RECOMMENDATIONS_CURRENT, RUNS
+from recpipe.tables import METRICS, MODEL_VERDICTS, RECOMMENDATIONS_CURRENT, RUNS, WARM
 
 MODELS = """
     select verdicts.ds as anchor, verdict, coalesce(verdicts.model_version, candidates.model_version) as model_version,
@@ -24,7 +24,7 @@ MODELS = """
                arg_max(model, value) filter (model not in ('two_tower', 'champion')) as best_baseline,
                max(value) filter (model not in ('two_tower', 'champion')) as baseline,
                any_value(users) filter (model = 'two_tower') as users
-        from metrics where metric = 'ndcg_at_10' and segment = 'warm users' group by ds
+        from metrics where metric = 'ndcg_at_10' and segment = $warm group by ds
     ) candidates on verdicts.ds = candidates.ds
 """
 """Every decision with its model and, of the candidate and the best baseline, NDCG@10."""
@@ -46,7 +46,7 @@ def models(settings: Settings) -> list[dict[str, Any]]:
     Figures are of the anchor's candidate, whose version a decision has that promoted nothing.
     """
     with delta.connect(settings.lake, [METRICS, MODEL_VERDICTS, RECOMMENDATIONS_CURRENT]) as lake:
-        rows = rows_of(lake, f"{MODELS} order by effective_from desc, sequence desc")
+        rows = rows_of(lake, f"{MODELS} order by effective_from desc, sequence desc", warm=WARM)
         [(served,)] = lake.sql("select max(model_version) from recommendations_current").fetchall()
     ahead = champion(settings.lake, date.max)
     for row in rows:

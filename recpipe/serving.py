@@ -46,6 +46,10 @@ def serving(root: Path) -> Iterator[Served]:
         yield served(root)
 
 
+def no_lists(ds: date) -> UserError:
+    return UserError(f"expected recommendations for {ds}, found none; run recommend_top_k for that day first")
+
+
 def put_up(root: Path, ds: date) -> int:
     """Serve the lists of ``ds``, in one commit. Gives the version of `recommendations_current`.
 
@@ -55,7 +59,7 @@ def put_up(root: Path, ds: date) -> int:
     with delta.connect(root, [RECOMMENDATIONS]) as lake:
         lists = lake.sql("select * from recommendations where ds = $ds order by user_id, rank", params={"ds": ds})
         if not lists.limit(1).fetchall():
-            raise UserError(f"expected recommendations for {ds}, found none; run recommend_top_k for that day first")
+            raise no_lists(ds)
         return delta.replace(root, RECOMMENDATIONS_CURRENT, lists)
 
 

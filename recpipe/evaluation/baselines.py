@@ -40,6 +40,7 @@ class Known:
     def candidates(self) -> int:
         return len(self.categories)
 
+    @cached_property
     def owners(self) -> NDArray[np.integer]:
         """(candidates,): how many users have each."""
         return np.bincount(self.matrix.indices, minlength=self.candidates)

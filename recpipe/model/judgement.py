@@ -124,7 +124,7 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
     if all_finite:
         ndcg = {name: {part: of[part][NDCG] for part in of} for name, of in values.items()}
         checks += compared(ndcg.pop(MODEL), ndcg, WARM, settings.gate, settings.seed)
-        checks.append(lists_hold(lists[MODEL], known.owners(), settings.gate))
+        checks.append(lists_hold(lists[MODEL], known.owners, settings.gate))
     strangers = Outcome.of(np.tile(default, (len(users.strangers), 1)), contest.strangers).values()
     figures = [*_shares(contest, users)]
     for name, of in values.items():
@@ -157,7 +157,7 @@ def segments_of(settings: Settings, plan: Plan, contest: Contest, known: Known) 
         names = dict(lake.execute(query, [plan.candidate.ds]).fetchall())
     return {
         **by_history(lengths, last_days, contest.targets),
-        **by_popularity(known.owners(), contest.targets),
+        **by_popularity(known.owners, contest.targets),
         **by_category(contest.ranked.content.categories[:, 0], names, contest.targets),
     }
 
@@ -177,7 +177,7 @@ def _figures(model: str, values: Mapping[str, PerUser], strangers: PerUser, seed
 def _list_figures(
     model: str, lists: NDArray[np.integer], contest: Contest, known: Known, vectors: NDArray[np.floating] | None
 ) -> Iterator[Figure]:
-    owners, categories = known.owners(), contest.ranked.content.categories
+    owners, categories = known.owners, contest.ranked.content.categories
     yield Figure(model, WARM, "coverage", list_figures.coverage(lists, len(owners)), len(lists))
     values = {
         "list_fill": list_figures.fill(lists),

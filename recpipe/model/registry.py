@@ -139,15 +139,12 @@ class Registry:
         run_id = self._runs(f"tags.stage = '{CANDIDATE}' and tags.model_version = '{model_version}'")[0].info.run_id
         self.client.set_tag(run_id, "verdict", verdict)
         self.client.set_tag(run_id, "reason", reason)
-        now = int(time.time() * 1000)
-        told = [Metric(f"judged/{name}", value, now, 0) for name, value in figures.items()]
-        self.client.log_batch(run_id, metrics=told[:MOST_METRICS])
+        self._log(run_id, {f"judged/{name}": value for name, value in figures.items()})
 
     def show_champion(self, model_version: str, figures: Mapping[str, float]) -> None:
         """Register the model and give it the alias `champion`, for people who look at MLflow's pages."""
         run = self._runs(f"tags.stage = '{CHAMPION}' and tags.model_version = '{model_version}'")[0]
-        for name, value in figures.items():
-            self.client.log_metric(run.info.run_id, name, value)
+        self._log(run.info.run_id, figures)
         try:
             self.client.create_registered_model(NAME)
         except MlflowException as error:
@@ -158,6 +155,12 @@ class Registry:
             source = self._checkpoint(run.info.run_id).absolute().as_uri()
             registered = [self.client.create_model_version(NAME, source, run.info.run_id)]
         self.client.set_registered_model_alias(NAME, CHAMPION, registered[0].version)
+
+    def _log(self, run_id: str, figures: Mapping[str, float]) -> None:
+        now = int(time.time() * 1000)
+        told = [Metric(name, value, now, 0) for name, value in figures.items()]
+        for first in range(0, len(told), MOST_METRICS):
+            self.client.log_batch(run_id, metrics=told[first : first + MOST_METRICS])
 
     def _runs(self, tags: str, status: str = "= 'FINISHED'") -> list[Run]:
         """Runs, newest first."""
