@@ -10,16 +10,26 @@ from recpipe import delta
 from recpipe.lake import Lake, spark_session
 from recpipe.settings import Settings, SparkSettings
 
+OF_FEW_ROWS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.databricks.delta.writeChecksumFile.enabled": "false",
+}
+"""Compiling a plan, planning it anew at each stage and summing up a table's log take half of the JVM's time when a test
+has a few rows, and change no result. The end-to-end tests run with what a job runs with."""
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     home = tmp_path_factory.mktemp("spark_home")
-    settings = Settings(home=home, spark=SparkSettings(shuffle_partitions=2, driver_memory="1g"))
+    settings = Settings(home=home, spark=SparkSettings(driver_memory="1g"))
     delta.create_tables(settings.lake)
     with spark_session(settings) as session:
-        # Of a few rows, compiling each plan anew costs a third of all the JVM's time. The end-to-end tests compile.
-        session.conf.set("spark.sql.codegen.wholeStage", "false")
-        session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+        for name, value in OF_FEW_ROWS.items():
+            session.conf.set(name, value)
         yield session
 
 
