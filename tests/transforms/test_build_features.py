@@ -1,8 +1,9 @@
 """The job build_features on a real lake, but for the start of its own Spark session."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from operator import itemgetter
 
 import pytest
 from pyarrow import parquet
@@ -12,6 +13,7 @@ from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.examples import build_examples
 from recpipe.features import why_not_carried, write_anchor
+from recpipe.lake import Lake
 from recpipe.settings import Settings
 from recpipe.tables import (
     ARRIVALS,
@@ -43,23 +45,43 @@ def seen(user, item, day, arrived_on=None):
     )
 
 
+FEATURES = (USER_FEATURES, ITEM_FEATURES)
+EXAMPLES = {
+    TRAINING_EXAMPLES: "until, length",
+    EVALUATION_EXAMPLES: "cut, until, cut_by, user_id, items, seen, targets",
+}
+
+
+def of(home, **values):
+    return Settings(home=home, carry_from=0, history_length=3, validation_share=0.2, **values)
+
+
 @pytest.fixture
 def settings(lake):
-    return Settings(home=lake.root.parent, carry_from=0, history_length=3, validation_share=0.2)
+    return of(lake.root.parent)
 
 
-@pytest.fixture
-def shop(lake):
-    rows = [seen("U1", "a", MONDAY), seen("U2", "b", MONDAY), seen("U1", "b", TUESDAY)]
+@pytest.fixture(scope="module")
+def shop(spark, tmp_path_factory):
+    """Arrivals of three days, the last of which tells of Monday too, and a user who is erased."""
+    root = tmp_path_factory.mktemp("shop") / "lake"
+    delta.create_tables(root)
+    reviews = [seen("U1", "a", MONDAY), seen("U2", "b", MONDAY), seen("U1", "b", TUESDAY), seen("GONE", "a", MONDAY)]
     late = [seen("U2", "a", MONDAY, arrived_on=WEDNESDAY), seen("U3", "c", WEDNESDAY)]
-    index = [
-        {"first_arrived_on": day, "item_id": item, "item_index": n}
-        for n, (item, day) in enumerate((("a", MONDAY), ("b", MONDAY), ("c", WEDNESDAY)))
-    ]
-    delta.replace(lake.root, REVIEWS, rows + late)
-    delta.replace(lake.root, ITEM_INDEX, index)
-    delta.replace(lake.root, ARRIVALS, [arrival(arrived_on=day) for day in (MONDAY, TUESDAY, WEDNESDAY)])
-    return lake
+    users = [user("U1", gender="F"), user("U2", gender="F", age=31), user("GONE", age=31)]
+    users += [user("U1", gender="m", arrived_on=WEDNESDAY), user("U3", gender="m", arrived_on=WEDNESDAY)]
+    items = [item("a", "Mug", categories=["Toys"]), item("b", "Mug", categories=["Books"], arrived_on=TUESDAY)]
+    delta.replace(root, REVIEWS, reviews + late)
+    delta.replace(root, USERS, users)
+    delta.replace(root, ITEMS, items)
+    delta.replace(root, ITEM_INDEX, [named("a", 0, MONDAY), named("b", 1, MONDAY), named("c", 2, WEDNESDAY)])
+    delta.replace(root, ARRIVALS, [arrival(arrived_on=day) for day in (MONDAY, TUESDAY, WEDNESDAY)])
+    delta.replace(root, ERASED_USERS, [erased("GONE")])
+    return Lake(spark, root)
+
+
+def named(item_id, number, day):
+    return {"first_arrived_on": day, "item_id": item_id, "item_index": number}
 
 
 def rows(lake, table, columns="*"):
@@ -67,16 +89,146 @@ def rows(lake, table, columns="*"):
         return connection.sql(f"select {columns} from {table.name} order by all").fetchall()
 
 
-def test_c06_c07_a_day_knows_only_what_had_arrived_whenever_it_is_run(shop, settings):
-    build_features(shop, TUESDAY, settings)
-    users, items = rows(shop, USER_FEATURES), rows(shop, ITEM_FEATURES)
-    assert rows(shop, USER_FEATURES, "user_id, history") == [("U1", [0, 1]), ("U2", [1])]
-    assert rows(shop, ITEM_FEATURES, "item_id, review_count") == [("a", 1), ("b", 2)]
-    build_features(shop, WEDNESDAY, settings)
-    assert [len(row[2]) for row in rows(shop, USER_FEATURES) if row[:2] == (WEDNESDAY, "U2")] == [2]
-    build_features(shop, TUESDAY, settings)
-    assert [row for row in rows(shop, USER_FEATURES) if row[0] == TUESDAY] == users
-    assert [row for row in rows(shop, ITEM_FEATURES) if row[0] == TUESDAY] == items
+def rows_of(lake, ds, table):
+    with delta.connect(lake.root, [table]) as connection:
+        query = f"select {EXAMPLES[table]} from {table.name} where ds = $ds order by all"
+        return connection.sql(query, params={"ds": ds}).fetchall()
+
+
+@dataclass(frozen=True)
+class Made:
+    """What two anchors wrote, Monday and Wednesday, and by table its rows."""
+
+    anchors: list[dict]
+    examples: list[tuple[dict, list[str]]]
+    rows: dict
+
+    def select(self, shop, table, columns, ds=None):
+        """Columns of the rows that were made, whatever became of the table since."""
+        names = [name.strip() for name in columns.split(",")]
+        places = [table.column_names.index(name) for name in names]
+        return [tuple(row[place] for place in places) for row in self.rows[table] if ds in (None, row[0])]
+
+
+def make(shop, order):
+    settings = of(shop.root.parent)
+    anchors = [write_anchor(shop, anchor, WEDNESDAY, settings) for _, anchor in sorted(order, key=itemgetter(1))]
+    examples = []
+    for before, anchor in order:
+        build_features(shop, anchor, settings)
+        examples.append(build_examples(shop, before, anchor, settings))
+    return Made(anchors, examples, {table: rows(shop, table) for table in (*FEATURES, VOCABULARY, *EXAMPLES)})
+
+
+ANCHORS = [(None, MONDAY), (MONDAY, WEDNESDAY)]
+
+
+@pytest.fixture(scope="module")
+def made(shop):
+    return make(shop, ANCHORS)
+
+
+def test_c06_c07_a_day_knows_only_what_had_arrived_whenever_it_is_run(shop, made):
+    told = made.select(shop, USER_FEATURES, "ds, user_id, history")
+    assert told[:2] == [(MONDAY, "U1", [0]), (MONDAY, "U2", [1])]
+    assert [(user_id, len(history)) for _, user_id, history in told[2:]] == [("U1", 2), ("U2", 2), ("U3", 1)]
+    counted = made.select(shop, ITEM_FEATURES, "ds, item_id, review_count")
+    assert counted == [
+        *[(MONDAY, "a", 1), (MONDAY, "b", 1)],
+        *[(WEDNESDAY, "a", 2), (WEDNESDAY, "b", 2), (WEDNESDAY, "c", 1)],
+    ]
+    delta.append(shop.root, REVIEWS, [seen("U1", "c", MONDAY, arrived_on=THURSDAY), seen("U9", "d", THURSDAY)])
+    delta.append(shop.root, USERS, [user("U2", gender="m", arrived_on=THURSDAY)])
+    delta.append(shop.root, ITEM_INDEX, [named("d", 3, THURSDAY)])
+    again = make(shop, ANCHORS[::-1])
+    assert again.anchors == [{}, {}]
+    assert all(len(its) > 2 for its in made.rows.values())
+    assert again.rows == made.rows
+
+
+def test_a_late_anchor_gets_numbers_and_features_once_and_numbers_are_never_given_anew(shop, made):
+    assert [written.keys() for written in made.anchors] == [{VOCABULARY.name, ITEM_FEATURES.name}, {VOCABULARY.name}]
+    numbers = made.select(shop, VOCABULARY, "ds, field, token, token_id")
+    assert [row for row in numbers if row[1] != "attribute"] == [
+        (MONDAY, "category", "Toys", 1),
+        (WEDNESDAY, "category", "Books", 2),
+        (WEDNESDAY, "text", "mug", 1),
+    ]
+    assert made.select(shop, ITEM_FEATURES, "ds, item_id, categories, tokens") == [
+        (MONDAY, "a", [1], []),
+        (MONDAY, "b", [], []),
+        (WEDNESDAY, "a", [1], [1]),
+        (WEDNESDAY, "b", [2], [1]),
+        (WEDNESDAY, "c", [], []),
+    ]
+    assert write_anchor(shop, MONDAY, WEDNESDAY, of(shop.root.parent, vocabulary_min_items=1)) == {}
+    assert rows(shop, VOCABULARY, "ds, field, token, token_id") == numbers
+
+
+def test_c06_attributes_are_those_known_on_the_day_in_the_numbers_that_it_knew(shop, made):
+    numbers = made.select(shop, VOCABULARY, "ds, field, token, token_id, items")
+    assert [row for row in numbers if row[1] == "attribute"] == [
+        (MONDAY, "attribute", "gender f", 1, 2),
+        (WEDNESDAY, "attribute", "gender m", 2, 2),
+    ]
+    f, m = [0, 1, 0], [0, 2, 0]
+    assert made.select(shop, USER_FEATURES, "ds, user_id, attributes") == [
+        *[(MONDAY, "U1", f), (MONDAY, "U2", f)],
+        *[(WEDNESDAY, "U1", m), (WEDNESDAY, "U2", f), (WEDNESDAY, "U3", m)],
+    ]
+    learned = made.select(shop, TRAINING_EXAMPLES, "ds, attributes")
+    assert {tuple(told) for ds, told in learned if ds == MONDAY} == {tuple(f)}
+    assert {tuple(told) for ds, told in learned if ds == WEDNESDAY} == {tuple(f), tuple(m)}
+    judged = made.select(shop, EVALUATION_EXAMPLES, "cut_by, user_id, attributes", WEDNESDAY)
+    assert ("arrived_on", "U1", f) in judged  # as Monday knew it, whose model is judged
+    assert ("happened_at", "U3", m) in judged
+
+
+def test_nobody_is_told_what_an_erased_user_was(shop, made):
+    """Two were 31, one of whom is erased: what a single user was gets no number."""
+    assert not [token for _, token in made.select(shop, VOCABULARY, "ds, token") if token.startswith("age")]
+    assert {user_id for (user_id,) in made.select(shop, USER_FEATURES, "user_id")} == {"U1", "U2", "U3"}
+    assert {user_id for (user_id,) in made.select(shop, EVALUATION_EXAMPLES, "user_id")} <= {"U1", "U3"}
+
+
+def test_c05_the_first_anchor_cuts_twice_by_when_things_happened(shop):
+    build_examples(shop, None, WEDNESDAY, of(shop.root.parent))
+    assert rows_of(shop, WEDNESDAY, TRAINING_EXAMPLES) == [
+        *[(MONDAY, length) for length in (1, 2)],
+        *[(TUESDAY, length) for length in (2, 2)],
+        *[(WEDNESDAY, length) for length in (1, 2, 2)],
+    ]
+    assert rows_of(shop, WEDNESDAY, EVALUATION_EXAMPLES) == [
+        (MONDAY, TUESDAY, "happened_at", "U1", [-1, -1, 0], [0], [1]),
+        (TUESDAY, WEDNESDAY, "happened_at", "U3", [-1, -1, -1], [], [2]),
+    ]
+
+
+def test_a_later_anchor_is_judged_by_what_arrived_since_the_one_before(shop, made):
+    columns = "cut, until, cut_by, user_id, items, seen, targets"
+    assert {until for _, until in made.select(shop, TRAINING_EXAMPLES, "ds, until", WEDNESDAY)} == {TUESDAY, WEDNESDAY}
+    assert made.select(shop, EVALUATION_EXAMPLES, columns, WEDNESDAY) == [
+        (MONDAY, WEDNESDAY, "arrived_on", "U1", [-1, -1, 0], [0], [1]),
+        (MONDAY, WEDNESDAY, "arrived_on", "U3", [-1, -1, -1], [], [2]),  # and not what U2 did on Monday and came late
+        (TUESDAY, WEDNESDAY, "happened_at", "U3", [-1, -1, -1], [], [2]),
+    ]
+
+
+def test_a_lake_whose_interactions_fall_on_one_day_has_no_cut_and_nobody_to_judge(shop, made):
+    written, said = made.examples[0]
+    assert written[EVALUATION_EXAMPLES.name].rows == 0
+    assert made.select(shop, TRAINING_EXAMPLES, "until, length", MONDAY) == [(MONDAY, 1), (MONDAY, 1)]
+    assert said == ["anchor 2024-01-01: 0 evaluation_examples, 2 training_examples"]
+
+
+def test_b09_b10_rare_items_and_users_of_few_are_not_trained_on_and_still_judged(shop, made):
+    plain, _ = made.examples[1]
+    thinned = of(shop.root.parent, k_core=2, min_history=2)
+    written, said = build_examples(shop, MONDAY, WEDNESDAY, thinned)
+    judged = made.select(shop, EVALUATION_EXAMPLES, EXAMPLES[EVALUATION_EXAMPLES], WEDNESDAY)
+    assert rows_of(shop, WEDNESDAY, EVALUATION_EXAMPLES) == judged
+    assert written[TRAINING_EXAMPLES.name].rows < plain[TRAINING_EXAMPLES.name].rows
+    assert said[1] == "k_core 2 and min_history 2 left out 1 of 3 users, 1 of 5 interactions"
 
 
 def test_yesterday_is_carried_on_only_if_the_same_code_settings_and_erased_users_wrote_it(lake, settings):
@@ -98,149 +250,20 @@ def test_yesterday_is_carried_on_only_if_the_same_code_settings_and_erased_users
     lake.spark.conf.set(METADATA, before)
 
 
-def test_a_late_anchor_gets_numbers_and_features_once_and_numbers_are_never_given_anew(shop, settings):
-    old, new = item("a", "Mug", categories=["Toys"]), item("b", "Mug", categories=["Books"], arrived_on=TUESDAY)
-    delta.replace(shop.root, ITEMS, [old, new])
-    for anchor in (MONDAY, TUESDAY):
-        assert write_anchor(shop, anchor, WEDNESDAY, settings).keys() == {VOCABULARY.name, ITEM_FEATURES.name}
-    numbers = rows(shop, VOCABULARY, "ds, field, token, token_id")
-    assert numbers == [
-        (MONDAY, "category", "Toys", 1),
-        (TUESDAY, "category", "Books", 2),
-        (TUESDAY, "text", "mug", 1),
-    ]
-    assert rows(shop, ITEM_FEATURES, "ds, item_id, categories, tokens") == [
-        (MONDAY, "a", [1], []),
-        (MONDAY, "b", [], []),
-        (TUESDAY, "a", [1], [1]),
-        (TUESDAY, "b", [2], [1]),
-    ]
-    more = settings.model_copy(update={"vocabulary_min_items": 1})
-    assert write_anchor(shop, MONDAY, WEDNESDAY, more) == {}
-    assert rows(shop, VOCABULARY, "ds, field, token, token_id") == numbers
-
-
-EXAMPLES = {
-    TRAINING_EXAMPLES: "until, length",
-    EVALUATION_EXAMPLES: "cut, until, cut_by, user_id, items, seen, targets",
-}
-
-
-def of(lake, ds, table):
-    with delta.connect(lake.root, [table]) as connection:
-        query = f"select {EXAMPLES[table]} from {table.name} where ds = $ds order by all"
-        return connection.sql(query, params={"ds": ds}).fetchall()
-
-
-def test_c06_attributes_are_those_known_on_the_day_in_the_numbers_that_it_knew(shop, settings):
-    every = settings.model_copy(update={"vocabulary_min_items": 1})
-    told = [user("U1", gender="F"), user("U2", gender="F", age=31), user("U1", gender="m", arrived_on=WEDNESDAY)]
-    delta.replace(shop.root, USERS, told)
-    delta.append(shop.root, REVIEWS, [seen("U1", "c", WEDNESDAY)])
-
-    def found(anchor, before):
-        written = write_anchor(shop, anchor, anchor, every)
-        build_features(shop, anchor, every)
-        build_examples(shop, before, anchor, every)
-        by = {USER_FEATURES: "user_id", TRAINING_EXAMPLES: "until", EVALUATION_EXAMPLES: "cut_by, user_id"}
-        made = {table.name: rows(shop, table, f"ds, {name}, attributes") for table, name in by.items()}
-        return written, {name: [row[1:] for row in its if row[0] == anchor] for name, its in made.items()}
-
-    monday = found(MONDAY, None)[1]
-    assert monday["user_features"] == [("U1", [0, 1, 0]), ("U2", [2, 1, 0])]
-    assert monday["training_examples"] == [(MONDAY, [0, 1, 0]), (MONDAY, [2, 1, 0])]
-    wednesday = found(WEDNESDAY, MONDAY)[1]
-    assert wednesday["user_features"] == [("U1", [0, 3, 0]), ("U2", [2, 1, 0]), ("U3", [0, 0, 0])]
-    assert {tuple(attributes) for _, attributes in wednesday["training_examples"]} == {(0, 3, 0), (2, 1, 0), (0, 0, 0)}
-    judged = {(cut_by, user_id): attributes for cut_by, user_id, attributes in wednesday["evaluation_examples"]}
-    assert judged["arrived_on", "U1"] == [0, 1, 0]  # as Monday knew it, whose model is judged
-    assert judged["happened_at", "U1"] == [0, 3, 0]
-    assert found(MONDAY, None) == ({}, monday)
-    assert rows(shop, VOCABULARY, "ds, token, token_id, items") == [
-        (MONDAY, "age 30", 2, 1),
-        (MONDAY, "gender f", 1, 2),
-        (WEDNESDAY, "gender m", 3, 1),
-    ]
-
-
-def test_nobody_is_told_what_an_erased_user_was(shop, settings):
-    delta.replace(shop.root, USERS, [user("U1", gender="F"), user("U2", gender="F")])
-    delta.append(shop.root, ERASED_USERS, [erased("U2")])
-    write_anchor(shop, MONDAY, MONDAY, settings)
-    build_features(shop, MONDAY, settings)
-    assert rows(shop, VOCABULARY) == []  # what a single user was gets no number
-    assert rows(shop, USER_FEATURES, "user_id, gender, attributes") == [("U1", "F", [0, 0, 0])]
-
-
-def test_c05_the_first_anchor_cuts_twice_by_when_things_happened(shop, settings):
-    build_examples(shop, None, WEDNESDAY, settings)
-    assert of(shop, WEDNESDAY, TRAINING_EXAMPLES) == [
-        *[(MONDAY, length) for length in (1, 2)],
-        *[(TUESDAY, length) for length in (2, 2)],
-        *[(WEDNESDAY, length) for length in (1, 2, 2)],
-    ]
-    assert of(shop, WEDNESDAY, EVALUATION_EXAMPLES) == [
-        (MONDAY, TUESDAY, "happened_at", "U1", [-1, -1, 0], [0], [1]),
-        (TUESDAY, WEDNESDAY, "happened_at", "U3", [-1, -1, -1], [], [2]),
-    ]
-
-
-def test_a_later_anchor_is_judged_by_what_arrived_since_the_one_before(shop, settings):
-    build_examples(shop, TUESDAY, WEDNESDAY, settings)
-    assert {until for until, _ in of(shop, WEDNESDAY, TRAINING_EXAMPLES)} == {TUESDAY, WEDNESDAY}
-    assert of(shop, WEDNESDAY, EVALUATION_EXAMPLES) == [
-        (TUESDAY, WEDNESDAY, "arrived_on", "U3", [-1, -1, -1], [], [2]),  # and not what U2 did on Monday and came late
-        (TUESDAY, WEDNESDAY, "happened_at", "U3", [-1, -1, -1], [], [2]),
-    ]
-
-
-def test_c06_c07_what_arrives_later_changes_no_example_and_nor_does_the_order_of_anchors(shop, settings):
-    pairs = [(None, MONDAY), (MONDAY, TUESDAY), (TUESDAY, WEDNESDAY)]
-    later = [seen("U1", "c", MONDAY, arrived_on=THURSDAY), seen("U9", "d", THURSDAY)]
-    found = []
-    for order in (pairs, pairs[::-1]):
-        for before, anchor in order:
-            build_examples(shop, before, anchor, settings)
-        found.append([rows(shop, table) for table in EXAMPLES])
-        delta.append(shop.root, REVIEWS, later)
-        delta.append(shop.root, ITEM_INDEX, [{"first_arrived_on": THURSDAY, "item_id": "d", "item_index": 3}])
-    assert min(map(len, found[0])) > 2
-    assert found[0] == found[1]
-
-
-def test_a_lake_whose_interactions_fall_on_one_day_has_no_cut_and_nobody_to_judge(shop, settings):
-    written, said = build_examples(shop, None, MONDAY, settings)
-    assert written[EVALUATION_EXAMPLES.name].rows == 0
-    assert of(shop, MONDAY, TRAINING_EXAMPLES) == [(MONDAY, 1), (MONDAY, 1)]
-    assert said == ["anchor 2024-01-01: 0 evaluation_examples, 2 training_examples"]
-
-
-def test_b09_b10_rare_items_and_users_of_few_are_not_trained_on_and_still_judged(shop, settings):
-    plain = build_examples(shop, TUESDAY, WEDNESDAY, settings)[0]
-    judged = of(shop, WEDNESDAY, EVALUATION_EXAMPLES)
-    thinned = settings.model_copy(update={"k_core": 2})
-    written, said = build_examples(shop, TUESDAY, WEDNESDAY, thinned)
-    assert of(shop, WEDNESDAY, EVALUATION_EXAMPLES) == judged
-    assert written[TRAINING_EXAMPLES.name].rows < plain[TRAINING_EXAMPLES.name].rows
-    assert said[1] == "k_core 2 and min_history 1 left out 1 of 3 users, 1 of 5 interactions"
-    said = build_examples(shop, TUESDAY, WEDNESDAY, settings.model_copy(update={"min_history": 3}))[1]
-    assert said[1] == "k_core 1 and min_history 3 left out 3 of 3 users, 5 of 5 interactions"
-
-
-def test_f08_files_have_row_groups_for_several_ranks(shop):
+def test_f08_files_have_row_groups_for_several_ranks(lake):
     assert 100_000 / TRAINING_EXAMPLES.rows_a_group >= 4 * 16
     small = replace(TRAINING_EXAMPLES, rows_a_group=5)
-    met = shop.spark.sql(
+    met = lake.spark.sql(
         "select concat('U', cast(id as string)) as user_id, 'a' as item_id, 0 as item_index, 4 as type, id as tie, "
         "timestamp'2024-01-01' as happened_at, true as is_target, date'2024-01-01' as until from range(100)"
     )
-    shop.overwrite_partition(
-        small, training_examples(met, attributes(shop.spark), MONDAY, history_length=3, seed=7), MONDAY
+    lake.overwrite_partition(
+        small, training_examples(met, attributes(lake.spark), MONDAY, history_length=3, seed=7), MONDAY
     )
     judged = cut_by_happening(met, MONDAY, SUNDAY, MONDAY, history_length=3)
-    shop.overwrite_partition(EVALUATION_EXAMPLES, with_attributes(judged, attributes(shop.spark)), MONDAY)
+    lake.overwrite_partition(EVALUATION_EXAMPLES, with_attributes(judged, attributes(lake.spark)), MONDAY)
     [groups], [others] = (
-        [parquet.ParquetFile(file).metadata.num_row_groups for file in delta.snapshot_files(shop.root, table)]
+        [parquet.ParquetFile(file).metadata.num_row_groups for file in delta.snapshot_files(lake.root, table)]
         for table in (TRAINING_EXAMPLES, EVALUATION_EXAMPLES)
     )
     assert (groups, others) == (20, 1)
