@@ -81,14 +81,14 @@ backfill: setup ## Run the nightly DAG for FROM=2024-03-08 TO=2024-03-10 by Airf
 test: setup ## All tests in all environments, one summary
 	@.venvs/reader/bin/python -m pytest
 
-test-slow: setup ## Nights in any order, kills, a real Airflow backwards, every real file; 45 minutes, run by hand
+test-slow: setup ## Nights in any order, kills, a real Airflow backwards, every real file, nights of refused candidates; 50 minutes, run by hand
 	@$(MAKE) --no-print-directory -j2 slow-nights slow-beside # a night leaves half of two cores idle
 
 slow-nights:
 	@.venvs/reader/bin/python -m pytest -s tests/slow/test_orders.py tests/slow/test_kills.py # -s: points as they are tried
 
 slow-beside:
-	@.venvs/reader/bin/python -m pytest tests/slow/test_backfill.py tests/slow/test_real_nights.py tests/slow/test_real_files.py
+	@.venvs/reader/bin/python -m pytest tests/slow/test_backfill.py tests/slow/test_real_nights.py tests/slow/test_real_files.py tests/slow/test_refused_candidates.py
 
 check-backfill: setup ## Four days by a real Airflow forward and backwards; exits 0 only when every table is equal
 	@.venvs/reader/bin/python -m tests.slow.check_backfill
@@ -102,8 +102,8 @@ bench-nightly: setup ## First load and a night at a million and at eight million
 bench-quality: setup ## Ranking of public data beside published figures; DATA=beauty SEEDS=1 for a part, else hours; goes on where it was
 	@.venvs/train/bin/python -m tests.benchmarks.quality $(if $(DATA),--data $(DATA)) $(if $(SEEDS),--seeds $(SEEDS))
 
-check-gate: setup ## Which candidates the gate lets in and which not, on simulated users: a line a case
-	@.venvs/train/bin/python -m pytest -v --no-header -p no:cacheprovider tests/evaluation/test_gate.py
+check-gate: setup ## Which candidates the gate lets in and which not, simulated and trained and then broken: a line a case
+	@.venvs/train/bin/python -m pytest -v --no-header -p no:cacheprovider tests/evaluation/test_gate.py tests/model/test_refused_candidates.py
 
 bench-protocols: setup ## How much a random split flatters beside cuts in time, on public reviews; DATA=beauty for a part; seconds
 	@.venvs/train/bin/python -m tests.benchmarks.protocols $(if $(DATA),--data $(DATA))
