@@ -1,4 +1,5 @@
-"""Fixtures of the spark environment: one session for all tests, and a lake of empty tables for each that asks."""
+"""Fixtures of the spark environment: one session for all tests, and a lake of empty tables for each that asks, or for a
+module."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture
 def lake(spark: SparkSession, tmp_path: Path) -> Lake:
-    root = tmp_path / "lake"
-    delta.create_tables(root)
-    return Lake(spark, root)
+    return empty_lake(spark, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """For fixtures that write it once, and tests that only read what they wrote."""
+    return empty_lake(spark, tmp_path_factory.mktemp("shared"))
+
+
+def empty_lake(spark: SparkSession, home: Path) -> Lake:
+    delta.create_tables(home / "lake")
+    return Lake(spark, home / "lake")

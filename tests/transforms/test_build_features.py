@@ -13,7 +13,6 @@ from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.examples import build_examples
 from recpipe.features import why_not_carried, write_anchor
-from recpipe.lake import Lake
 from recpipe.settings import Settings
 from recpipe.tables import (
     ARRIVALS,
@@ -62,10 +61,9 @@ def settings(lake):
 
 
 @pytest.fixture(scope="module")
-def shop(spark, tmp_path_factory):
+def shop(shared_lake):
     """Arrivals of three days, the last of which tells of Monday too, and a user who is erased."""
-    root = tmp_path_factory.mktemp("shop") / "lake"
-    delta.create_tables(root)
+    root = shared_lake.root
     reviews = [seen("U1", "a", MONDAY), seen("U2", "b", MONDAY), seen("U1", "b", TUESDAY), seen("GONE", "a", MONDAY)]
     late = [seen("U2", "a", MONDAY, arrived_on=WEDNESDAY), seen("U3", "c", WEDNESDAY)]
     users = [user("U1", gender="F"), user("U2", gender="F", age=31), user("GONE", age=31)]
@@ -77,7 +75,7 @@ def shop(spark, tmp_path_factory):
     delta.replace(root, ITEM_INDEX, [named("a", 0, MONDAY), named("b", 1, MONDAY), named("c", 2, WEDNESDAY)])
     delta.replace(root, ARRIVALS, [arrival(arrived_on=day) for day in (MONDAY, TUESDAY, WEDNESDAY)])
     delta.replace(root, ERASED_USERS, [erased("GONE")])
-    return Lake(spark, root)
+    return shared_lake
 
 
 def named(item_id, number, day):
