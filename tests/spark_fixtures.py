@@ -41,10 +41,16 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
 
 @pytest.fixture(scope="module")
 def shared_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """For fixtures that write it once, and tests that only read what they wrote."""
+    """For fixtures that write it once, and tests that read what they wrote."""
     return empty_lake(spark, tmp_path_factory.mktemp("shared"))
 
 
 def empty_lake(spark: SparkSession, home: Path) -> Lake:
     delta.create_tables(home / "lake")
     return Lake(spark, home / "lake")
+
+
+@pytest.fixture
+def unaudited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writes without their audit, which takes most of their time and is tested elsewhere."""
+    monkeypatch.setattr(Lake, "_audit", lambda *_: 0)

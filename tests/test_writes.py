@@ -7,9 +7,12 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from datetime import date
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 from delta.exceptions import ConcurrentAppendException
@@ -41,7 +44,7 @@ def version(lake):
     return delta.open_table(lake.root, REVIEWS).version()
 
 
-def test_a_commit_waits_for_the_lock_that_delta_rs_holds(lake, tmp_path, monkeypatch):
+def test_a_commit_waits_for_the_lock_that_delta_rs_holds(lake, unaudited, tmp_path, monkeypatch):
     held, asked, gone = (tmp_path / name for name in ("held", "asked", "gone"))
     code = (
         "import sys, time; from pathlib import Path; from recpipe import delta; from recpipe.tables import REVIEWS\n"
@@ -72,15 +75,10 @@ def test_a_commit_waits_for_the_lock_that_delta_rs_holds(lake, tmp_path, monkeyp
 
 
 @pytest.fixture
-def unaudited(monkeypatch):
-    """Writes without their audit, which takes most of their time and is tested elsewhere."""
-    monkeypatch.setattr(Lake, "_audit", lambda *_: 0)
-
-
-@pytest.fixture
 def conflicting(monkeypatch, lake, unaudited):
     """Makes the next commits fail as if a writer on another host had been there; gives what is done meanwhile."""
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    without_waiting = SimpleNamespace(sleep=lambda seconds: None)  # of the lake alone: other threads would not rest
+    monkeypatch.setattr(lake_module, "time", without_waiting)
     writer = type(lake.spark.range(1).write)
     save, meanwhile = writer.save, []
 
@@ -113,7 +111,7 @@ def test_e04_after_a_conflict_the_frame_is_read_again_and_not_sent_as_it_was(lak
     assert users(lake) == [(MONDAY, "new"), (TUESDAY, "new")]
 
 
-def test_e08_a_superseded_attempt_commits_nothing(lake, tmp_path):
+def test_e08_a_superseded_attempt_commits_nothing(lake, unaudited, tmp_path):
     settings = Settings(home=tmp_path)
     first, second = (attempts.begin(settings, "ingest_reviews", MONDAY, name) for name in ("first", "second"))
     with commits.made_by(second):
@@ -142,76 +140,107 @@ from recpipe.settings import Settings, SparkSettings
 from recpipe.tables import REVIEWS
 from tests.frames import frame
 from tests.rows import review
+from tests.spark_fixtures import OF_FEW_ROWS
 
-root, day, times = Path(sys.argv[1]), date.fromisoformat(sys.argv[2]), int(sys.argv[3])
+root, day = Path(sys.argv[1]), date.fromisoformat(sys.argv[2])
 with spark_session(Settings(home=root.parent, spark=SparkSettings(shuffle_partitions=2, driver_memory="1g"))) as spark:
+    for name, value in OF_FEW_ROWS.items():
+        spark.conf.set(name, value)
     lake = Lake(spark, root)
     Lake._audit = lambda *_: 0
-    for turn in range(times):
+    for turn in range(1000):
         rows = [review(f"U{n}", f"turn {turn}", arrived_on=day) for n in range(turn % 2 * 50 + 50)]
         lake.overwrite_partition(REVIEWS, frame(spark, REVIEWS, *rows), day)
         print(turn, flush=True)
 """
 
 
-def writer(lake, day, times):
+def writer(lake, day):
     """Another process with a JVM of its own that overwrites the day again and again, by 50 rows and 100 in turn."""
-    command = [sys.executable, "-c", WRITER, str(lake.root), str(day), str(times)]
+    command = [sys.executable, "-c", WRITER, str(lake.root), str(day)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def test_e04_two_processes_overwrite_two_days_of_one_table_at_once(lake, unaudited):
-    delta.overwrite_partition(lake.root, REVIEWS, [on(WEDNESDAY)], WEDNESDAY)
-    [kept] = delta.snapshot_files(lake.root, REVIEWS)
-    before, bytes_before = version(lake), Path(kept).read_bytes()
-    with writer(lake, MONDAY, 4) as other:
-        assert other.stdout.readline() == "0\n"  # from here on both write
-        for turn in range(4):
-            lake.overwrite_partition(REVIEWS, reviews(lake, on(TUESDAY, f"U{turn}")), TUESDAY)
-        other.wait()
-    assert other.returncode == 0
-    assert version(lake) == before + 8
-    counts = delta.connect(lake.root).sql(
-        "select arrived_on, max(item_id), count(*) from reviews group by 1 order by 1"
-    )
-    assert counts.fetchall() == [(MONDAY, "turn 3", 100), (TUESDAY, "a", 1), (WEDNESDAY, "a", 1)]
-    assert delta.snapshot_files(lake.root, REVIEWS, {"arrived_on": WEDNESDAY}) == [kept]
-    assert Path(kept).read_bytes() == bytes_before
-
-
-def test_e07_a_write_that_is_killed_leaves_the_old_rows_or_the_new_ones(lake):
-    with writer(lake, MONDAY, 1000) as killed:
-        turns = [killed.stdout.readline() for _ in range(3)]
-        time.sleep(0.5)  # in the midst of the next
-        os.killpg(killed.pid, signal.SIGKILL)  # the JVM too
-    assert turns == ["0\n", "1\n", "2\n"]
-    found = delta.connect(lake.root).sql("select item_id, count(*) from reviews group by 1").fetchall()
-    assert found in ([("turn 2", 50)], [("turn 3", 100)], [("turn 4", 50)])
-    rerun = reviews(lake, *(on(MONDAY, f"U{n}") for n in range(3)))
-    lake.overwrite_partition(REVIEWS, rerun, MONDAY)
-    assert users(lake) == [(MONDAY, f"U{n}") for n in range(3)]
-    assert len(delta.snapshot_files(lake.root, REVIEWS)) == 1
-
-
-def test_readers_see_whole_states_while_spark_overwrites_a_day(lake, unaudited):
-    few, many = (reviews(lake, *(on(MONDAY, f"U{n}") for n in range(count))).persist() for count in (50, 100))
-    lake.overwrite_partition(REVIEWS, few, MONDAY)
+@contextmanager
+def reading_beside(lake):
+    """Gives the (day, rows) that readers see of Monday and Tuesday, as long as the block runs."""
+    query = "select arrived_on, count(*) from reviews where arrived_on <= '2024-01-02' group by 1"
     done, seen = Event(), []
 
     def read():
-        while not done.wait(0.05):  # else the readers take the writer's time
-            seen.extend(delta.connect(lake.root, [REVIEWS]).sql("select count(*) from reviews").fetchall())
+        while not done.wait(0.1):  # else the readers take the writers' time
+            seen.extend(delta.connect(lake.root, [REVIEWS]).sql(query).fetchall())
 
     with ThreadPoolExecutor(1) as beside:
         reading = beside.submit(read)
         try:
-            for turn in range(8):
-                lake.overwrite_partition(REVIEWS, few if turn % 2 else many, MONDAY)
+            yield seen
         finally:
             done.set()
         reading.result()
-    assert len(seen) > 20
-    assert set(seen) == {(50,), (100,)}
+
+
+class Overwritten(NamedTuple):
+    lake: Lake
+    commits: int
+    turns: list[str]  # that the other process told of
+    monday: list[tuple[str, int]]  # items and their rows
+    tuesday: list[tuple[str, int]]
+    wednesday: list[tuple[str, bytes]]  # file and content, before and after
+    seen: list[tuple[date, int]]
+
+
+@pytest.fixture(scope="module")
+def overwritten(spark, tmp_path_factory):
+    """A table of which another process overwrote Monday until it was killed, while this one overwrote Tuesday."""
+    lake = Lake(spark, tmp_path_factory.mktemp("overwritten") / "lake")
+    delta.create_tables(lake.root)
+    delta.overwrite_partition(lake.root, REVIEWS, [on(WEDNESDAY)], WEDNESDAY)
+    [kept] = delta.snapshot_files(lake.root, REVIEWS)
+    wednesday, before = [(kept, Path(kept).read_bytes())], version(lake)
+    few, many = (reviews(lake, *(on(TUESDAY, f"U{n}") for n in range(count))).persist() for count in (50, 100))
+    with pytest.MonkeyPatch.context() as patch, writer(lake, MONDAY) as other:
+        patch.setattr(Lake, "_audit", lambda *_: 0)
+        try:
+            turns = [other.stdout.readline()]  # from here on both write
+            with reading_beside(lake) as seen:
+                for rows in (few, many, few, many):
+                    lake.overwrite_partition(REVIEWS, rows, TUESDAY)
+                turns += [other.stdout.readline() for _ in range(2)]
+            time.sleep(0.5)  # in the midst of the next
+        finally:
+            os.killpg(other.pid, signal.SIGKILL)  # the JVM too
+        turns += other.stdout.readlines()
+    assert other.returncode == -signal.SIGKILL
+    query = "select item_id, count(*) from reviews where arrived_on = $day group by 1"
+    connection = delta.connect(lake.root)
+    monday, tuesday = (connection.execute(query, {"day": day}).fetchall() for day in (MONDAY, TUESDAY))
+    [kept] = delta.snapshot_files(lake.root, REVIEWS, {"arrived_on": WEDNESDAY})
+    wednesday.append((kept, Path(kept).read_bytes()))
+    return Overwritten(lake, version(lake) - before, turns, monday, tuesday, wednesday, seen)
+
+
+def test_e04_two_processes_overwrite_two_days_of_one_table_at_once(overwritten):
+    [(item, _)] = overwritten.monday
+    assert overwritten.commits == 4 + int(item.removeprefix("turn ")) + 1
+    assert overwritten.tuesday == [("a", 100)]
+    assert overwritten.wednesday[0] == overwritten.wednesday[1]
+
+
+def test_e07_a_write_that_is_killed_leaves_the_old_rows_or_the_new_ones(overwritten, unaudited):
+    lake, told = overwritten.lake, len(overwritten.turns)
+    assert told >= 3
+    assert overwritten.turns == [f"{turn}\n" for turn in range(told)]
+    old_or_new = [[(f"turn {turn}", turn % 2 * 50 + 50)] for turn in (told - 1, told)]
+    assert overwritten.monday in old_or_new
+    lake.overwrite_partition(REVIEWS, reviews(lake, *(on(MONDAY, f"U{n}") for n in range(3))), MONDAY)
+    assert [user for day, user in users(lake) if day == MONDAY] == [f"U{n}" for n in range(3)]
+    assert len(delta.snapshot_files(lake.root, REVIEWS, {"arrived_on": MONDAY})) == 1
+
+
+def test_readers_see_whole_states_while_spark_overwrites_a_day(overwritten):
+    assert len(overwritten.seen) > 20
+    assert set(overwritten.seen) == {(day, rows) for day in (MONDAY, TUESDAY) for rows in (50, 100)}
 
 
 @pytest.mark.parametrize(
@@ -222,10 +251,9 @@ def test_readers_see_whole_states_while_spark_overwrites_a_day(lake, unaudited):
     ],
 )
 def test_e14_a_table_with_a_reader_feature_is_refused_in_one_line(lake, properties, feature):
-    delta.overwrite_partition(lake.root, REVIEWS, [on(MONDAY), on(MONDAY, "U2")], MONDAY)
+    delta.overwrite_partition(lake.root, REVIEWS, [on(MONDAY)], MONDAY)
     path = f"delta.`{delta.table_uri(lake.root, REVIEWS)}`"
     lake.spark.sql(f"alter table {path} set tblproperties ({properties})")
-    lake.spark.sql(f"delete from {path} where user_id = 'U2'")
     for read in (lambda: delta.connect(lake.root), lambda: lake.read(REVIEWS), lambda: delta.require_lake(lake.root)):
         with pytest.raises(
             UserError, match=f"table reviews at .* without reader features, found .*{feature}"
