@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import shutil
 from contextlib import nullcontext
 from datetime import date
 from threading import Thread
@@ -18,7 +19,7 @@ from recpipe.errors import UserError
 from recpipe.lake import Lake
 from recpipe.landing import replay
 from recpipe.rejects import RejectLimit, accept
-from recpipe.settings import CHECKOUT, Settings
+from recpipe.settings import CHECKOUT, ImageSettings, Settings
 from recpipe.sources.pictures import Limits
 from recpipe.tables import ARRIVALS, ERASED_USERS, EVENTS, IMAGES, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
 from tests.orders import COLUMNS, ORDERS, csv_lines, order
@@ -53,7 +54,10 @@ def versions(lake):
 
 
 def three_days(landing):
-    """Two files on Monday, none on Tuesday, on Wednesday an edited review, a late one, a new item and a bad line."""
+    """Two files on Monday, none on Tuesday, on Wednesday an edited review, a late one, a bad line and two new items.
+
+    User U4, who alone names item I0, is to be erased.
+    """
     first = review_2023(user_id="U1", parent_asin="I2")
     landed(landing, "reviews", "2024-01-01", "r.json.gz", first, first, review_2023(parent_asin="I9"), zipped=True)
     landed(
@@ -62,14 +66,16 @@ def three_days(landing):
     late = review_2023(user_id="U3", parent_asin="I2", timestamp=seconds("2024-01-02") * 1000)
     edited = review_2023(user_id="U1", parent_asin="I2", rating=1.0)
     bad, new = review_2023(rating=7), review_2023(user_id="U2", parent_asin="I1")
-    landed(landing, "reviews", "2024-01-03", "r.json", late, edited, bad, new)
+    gone = review_2023(user_id="U4", parent_asin="I0")
+    landed(landing, "reviews", "2024-01-03", "r.json", late, edited, bad, new, gone)
 
 
 @pytest.fixture(scope="module")
 def one_run(spark, tmp_path_factory):
-    """Three days taken in by one run: the landing folder, the lake and the result."""
+    """Three days taken in by one run after U4 was erased: the landing folder, the lake and the result."""
     home = tmp_path_factory.mktemp("one_run")
     delta.create_tables(home / "lake")
+    delta.append(home / "lake", ERASED_USERS, [erased("U4")])
     three_days(home / "landing")
     lake = Lake(spark, home / "lake")
     return home / "landing", lake, ingest(lake, home / "landing", WEDNESDAY)
@@ -82,7 +88,7 @@ def test_a_run_takes_in_every_day_that_is_not_sealed(one_run):
         (MONDAY, "items", "i.json", 2, 2, 0, 0, 0),
         (MONDAY, "reviews", "r.json.gz", 3, 2, 0, 1, 0),
         (TUESDAY, "none", "", 0, 0, 0, 0, 0),
-        (WEDNESDAY, "reviews", "r.json", 4, 3, 1, 0, 0),
+        (WEDNESDAY, "reviews", "r.json", 5, 3, 1, 0, 1),
     ]
     assert sorted(row[:3] for row in found["reviews"]) == [
         (MONDAY, "U1", "I2"),
@@ -98,49 +104,46 @@ def test_a_run_takes_in_every_day_that_is_not_sealed(one_run):
         (0, "I2", MONDAY),
         (1, "I4", MONDAY),
         (2, "I9", MONDAY),
-        (3, "I1", WEDNESDAY),
+        (3, "I0", WEDNESDAY),
+        (4, "I1", WEDNESDAY),
     ]
     assert result.message == (
-        "took in 2024-01-01 to 2024-01-03: 9 lines of 3 files = 7 accepted + 1 rejected + 1 duplicates; rejected: "
-        "1 bad_rating; left empty or replaced: 1 unreadable_price; nothing arrived on 2024-01-02"
+        "took in 2024-01-01 to 2024-01-03: 10 lines of 3 files = 7 accepted + 1 rejected + 1 duplicates + 1 of erased "
+        "users; rejected: 1 bad_rating; left empty or replaced: 1 unreadable_price; nothing arrived on 2024-01-02"
     )
-    assert result.rows_in == {"landing": 9}
-    assert result.rows_out == {"reviews": 5, "items": 2, "rejected_rows": 1, "item_index": 4, "arrivals": 4}
+    assert result.rows_in == {"landing": 10}
+    assert result.rows_out == {"reviews": 5, "items": 2, "rejected_rows": 1, "item_index": 5, "arrivals": 4}
     assert result.versions == versions(lake)
 
 
-def test_day_by_day_gives_the_rows_of_one_run_also_after_a_crash(one_run, lake, monkeypatch):
-    landing, at_once, _ = one_run
-    ingest(lake, landing, MONDAY)
-    whole = Lake.overwrite_days
-
-    def killed(self, table, *arguments, **named):
-        if table is ARRIVALS:
-            raise KeyboardInterrupt
-        return whole(self, table, *arguments, **named)
-
-    monkeypatch.setattr(Lake, "overwrite_days", killed)
-    with pytest.raises(KeyboardInterrupt):
-        ingest(lake, landing, WEDNESDAY)
-    assert len(rows(lake)["item_index"]) == 4  # Wednesday's number was given, but the day is not sealed
-    monkeypatch.undo()
-    ingest(lake, landing, TUESDAY)
-    ingest(lake, landing, WEDNESDAY)
-    assert rows(lake) == rows(at_once)
-
-
-def test_an_erased_user_is_taken_into_no_table_counted_and_moves_no_item_number(one_run, lake):
-    landing, before, _ = one_run
-    delta.append(lake.root, ERASED_USERS, [erased("U2")])  # who alone names I1
-    result = ingest(lake, landing, WEDNESDAY)
+def test_an_erased_user_is_taken_into_no_table_counted_and_moves_no_item_number(one_run):
+    _, lake, _ = one_run
     with delta.connect_with_erased(lake.root, [REVIEWS]) as connection:
-        assert connection.sql("select distinct user_id from reviews order by all").fetchall() == [("U1",), ("U3",)]
-    found, known = rows(lake), rows(before)
-    assert found["arrivals"][-1][6:11] == (4, 2, 1, 0, 1)
-    assert "9 lines of 3 files = 6 accepted + 1 rejected + 1 duplicates + 1 of erased users; " in result.message
-    assert [found[name] for name in ("items", "item_index", "rejected_rows")] == [
-        known[name] for name in ("items", "item_index", "rejected_rows")
+        users = connection.sql("select distinct user_id from reviews order by all").fetchall()
+    assert users == [("U1",), ("U2",), ("U3",)]
+    found = rows(lake)
+    assert [row[10] for row in found["arrivals"]] == [0, 0, 0, 1]
+    assert [row[:3] for row in found["item_index"] if row[1] in ("I0", "I1")] == [
+        (WEDNESDAY, "I0", 3),
+        (WEDNESDAY, "I1", 4),
     ]
+
+
+def test_the_seal_is_the_last_commit_of_a_run(one_run):
+    _, lake, _ = one_run
+    commits = {table: max((lake.root / table.name / "_delta_log").glob("*.json")) for table in TABLES}
+    assert max(TABLES, key=lambda table: commits[table].stat().st_mtime_ns) is ARRIVALS
+
+
+def test_day_by_day_gives_the_rows_of_one_run_also_after_a_crash(one_run, spark, tmp_path, unaudited):
+    landing, at_once, _ = one_run
+    shutil.copytree(at_once.root, tmp_path / "lake")
+    lake = Lake(spark, tmp_path / "lake")
+    delta.replace(lake.root, ARRIVALS, [])  # a run that was killed before its seal leaves all else written
+    for ds in DAYS:
+        ingest(lake, landing, ds)
+    assert rows(lake) == rows(at_once)
+    assert all(now > before for now, before in zip(versions(lake).values(), versions(at_once).values(), strict=True))
 
 
 def test_a_file_that_shows_up_in_a_sealed_day_is_not_read_and_named(tmp_path):
@@ -170,56 +173,81 @@ def test_a_run_that_waited_while_another_sealed_its_day_adopts_the_others_rows(t
     assert delta.versions(lake) == before
 
 
-def test_events_of_a_shops_own_files_come_in_beside_reviews(spark, lake, landing, tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest_reviews, "spark_session", lambda _: nullcontext(spark))
+PICTURES = {"I1.png": png(), "I1.gif": gif(), "B%2F2.jpg": png(3, 2), "I3.png": png(200, 1), "I4.jpg": b"<html>"}
+AT = seconds("2024-01-01")
+
+
+def land_events(landing):
+    """Three files, each in a format of its own, with a line that stands twice and one of an unknown type."""
+    bought = csv_lines(COLUMNS, ("U1", "I2", AT), ("U1", "I2", AT), ("U1", "I2", AT + 1))
+    landed(landing, "events", "2024-01-01", "o.csv", *bought)
+    seen = [order(who={"id": 1}, what=what, sku=sku, paid_at=AT) for what, sku in (("pdp", "I1"), ("gift", "I0"))]
+    landed(landing, "events", "2024-01-01", "c.jsonl", *(json.dumps(line).encode() for line in seen))
+    query = f"select 7 as buyer, 'I9' as sku, to_timestamp({AT}) as paid_at"
+    write_parquet(landing / "events" / "arrived_on=2024-01-01" / "p.parquet", query)
+
+
+def land_pictures(landing):
+    folder = landing / "images" / "arrived_on=2024-01-01"
+    folder.mkdir(parents=True)
+    for name, content in PICTURES.items():
+        (folder / name).write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def shops_day(spark, tmp_path_factory):
+    """A review, events of a shop's own files and pictures, taken in by the job: the lake's folder and the result."""
+    home = tmp_path_factory.mktemp("shops_day")
+    delta.create_tables(home / "lake")
+    land_events(home / "landing")
+    land_pictures(home / "landing")
+    landed(home / "landing", "reviews", "2024-01-01", "r.json", review_2023(user_id="U1", parent_asin="I2"))
     clicks = {"event_type": "what", "event_types": {"pdp": "view"}, "file": "jsonl", "user_id": "who.id"}
     carts = {"event_type": "cart", "time_unit": "iso", "file": "parquet"}
     sources = {"orders": ORDERS, "clicks": {**ORDERS, **clicks}, "carts": {**ORDERS, **carts}}
-    at = seconds("2024-01-01")
-    bought = csv_lines(COLUMNS, ("U1", "I2", at), ("U1", "I2", at), ("U1", "I2", at + 1))
-    landed(landing, "events", "2024-01-01", "o.csv", *bought)
-    seen = [order(who={"id": 1}, what=what, sku=sku, paid_at=at) for what, sku in (("pdp", "I1"), ("gift", "I0"))]
-    landed(landing, "events", "2024-01-01", "c.jsonl", *(json.dumps(line).encode() for line in seen))
-    query = f"select 7 as buyer, 'I9' as sku, to_timestamp({at}) as paid_at"
-    write_parquet(landing / "events" / "arrived_on=2024-01-01" / "p.parquet", query)
-    landed(landing, "reviews", "2024-01-01", "r.json", review_2023(user_id="U1", parent_asin="I2"))
-    ingest_reviews.main(MONDAY, Settings(home=tmp_path, sources=sources, max_rejected_share=0.2))
-    with delta.connect(lake.root, [*TABLES, EVENTS]) as connection:
+    # One of seven lines is rejected. With the bad pictures it would be more than a fifth: those stop no day.
+    images = ImageSettings(**LIMITS._asdict())
+    settings = Settings(home=home, sources=sources, images=images, max_rejected_share=0.2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest_reviews, "spark_session", lambda _: nullcontext(spark))
+        patch.setattr(Lake, "_audit", lambda *_: 0)
+        return settings.lake, ingest_reviews.main(MONDAY, settings)
+
+
+def test_events_of_a_shops_own_files_come_in_beside_reviews(shops_day):
+    lake, _ = shops_day
+    with delta.connect(lake, [*TABLES, EVENTS]) as connection:
         told = connection.sql(
             "select user_id, item_id, event_type, epoch(occurred_at)::bigint from events order by all"
         )
         assert told.fetchall() == [
-            ("1", "I1", "view", at),
-            ("7", "I9", "cart", at),
-            ("U1", "I2", "purchase", at),
-            ("U1", "I2", "purchase", at + 1),
+            ("1", "I1", "view", AT),
+            ("7", "I9", "cart", AT),
+            ("U1", "I2", "purchase", AT),
+            ("U1", "I2", "purchase", AT + 1),
         ]
         columns = "kind, file, format, lines_read, accepted, rejected, duplicates"
-        assert connection.sql(f"select {columns} from arrivals order by all").fetchall() == [
+        assert connection.sql(f"select {columns} from arrivals where kind <> 'images' order by all").fetchall() == [
             ("events", "c.jsonl", "clicks", 2, 1, 1, 0),
             ("events", "o.csv", "orders", 3, 2, 0, 1),
             ("events", "p.parquet", "carts", 1, 1, 0, 0),
             ("reviews", "r.json", "amazon-2023", 1, 1, 0, 0),
         ]
-        rejected = connection.sql("select kind, file, line_number, reason from rejected_rows")
+        rejected = connection.sql("select kind, file, line_number, reason from rejected_rows where kind <> 'images'")
         assert rejected.fetchall() == [("events", "c.jsonl", 2, "bad_event_type")]
         numbers = connection.sql("select item_index, item_id from item_index order by all")
         assert numbers.fetchall() == [(0, "I1"), (1, "I2"), (2, "I9")]
 
 
-def test_pictures_are_taken_in_beside_lines_and_add_up(lake, landing):
-    landed(landing, "reviews", "2024-01-01", "r.json", review_2023(parent_asin="I1"))
-    pictures = {"I1.png": png(), "I1.gif": gif(), "B%2F2.jpg": png(3, 2), "I3.png": png(200, 1), "I4.jpg": b"<html>"}
-    folder = landing / "images" / "arrived_on=2024-01-01"
-    folder.mkdir(parents=True)
-    for name, content in pictures.items():
-        (folder / name).write_bytes(content)
-    result = ingest(lake, landing, MONDAY, 0)  # bad pictures stop no day
-    with delta.connect(lake.root, (ARRIVALS, IMAGES, REJECTED_ROWS)) as connection:
+def test_pictures_are_taken_in_beside_lines_and_add_up(shops_day):
+    lake, result = shops_day
+    with delta.connect(lake, (ARRIVALS, IMAGES, REJECTED_ROWS)) as connection:
         images = connection.sql("from images order by item_id").fetchall()
-        rejected = connection.sql("select * exclude (arrived_on, kind) from rejected_rows order by file").fetchall()
+        rejected = connection.sql(
+            "select * exclude (arrived_on, kind) from rejected_rows where kind = 'images' order by file"
+        ).fetchall()
         [seal] = connection.sql("select * from arrivals where kind = 'images'").fetchall()
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in pictures.items()}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in PICTURES.items()}
     assert images[0] == (MONDAY, "B/2", "B%2F2.jpg", hashes["B%2F2.jpg"], "png", 3, 2, len(png(3, 2)))
     assert [row[1] for row in images] == ["B/2", "I1"]
     assert rejected == [
@@ -229,8 +257,9 @@ def test_pictures_are_taken_in_beside_lines_and_add_up(lake, landing):
     names_and_hashes = "".join(f"{name}\0{hashes[name]}\n" for name in sorted(hashes)).encode()
     sha256 = hashlib.sha256(names_and_hashes).hexdigest()
     assert seal[1:] == ("images", "images", "", "images", sha256, 5, 2, 2, 1, 0, None)
-    assert result.rows_out == {"reviews": 1, "images": 2, "rejected_rows": 2, "item_index": 1, "arrivals": 2}
-    assert "6 lines of 2 files = 3 accepted + 2 rejected + 1 duplicates" in result.message
+    expected = {"reviews": 1, "events": 4, "images": 2, "rejected_rows": 3, "item_index": 3, "arrivals": 5}
+    assert result.rows_out == expected
+    assert "12 lines of 5 files = 7 accepted + 3 rejected + 2 duplicates" in result.message
 
 
 def cut_gzip(landing):
@@ -266,7 +295,7 @@ def test_a_run_that_cannot_be_right_commits_nothing(lake, landing, spoil, messag
     assert sealed_files(lake.root) == set()
 
 
-def test_an_accepted_day_enters_once_and_a_file_that_arrives_again_is_not_read_again(lake, landing):
+def test_an_accepted_day_enters_once_and_a_file_that_arrives_again_is_not_read_again(lake, landing, unaudited):
     lines = (review_2023(), review_2023(rating=0), review_2023(rating=9))
     landed(landing, "reviews", "2024-01-01", "r.json", *lines)
     landed(landing, "reviews", "2024-01-02", "again.json", *lines)
