@@ -1,5 +1,6 @@
 """Frames of rows as `tests.rows` builds them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -32,7 +33,7 @@ def happened(spark: SparkSession, *rows: dict[str, Any]) -> DataFrame:
     return interactions(*(frame(spark, table, *its) for table, its in of.items()))
 
 
-def met(spark: SparkSession, *rows: dict[str, Any], items: str = "abcdefgh", seed: int = 7) -> DataFrame:
+def met(spark: SparkSession, *rows: dict[str, Any], items: Sequence[str] = "abcdefgh", seed: int = 7) -> DataFrame:
     """Meetings of rows of reviews and events, with the items numbered as they are named."""
     targets = Settings.model_fields["target_events"].default
     return meetings(happened(spark, *rows), numbered(spark, *items), targets, seed)
