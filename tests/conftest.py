@@ -25,7 +25,7 @@ ELSEWHERE = {
 }
 BY_HAND = ("benchmarks", "slow")
 BESIDE = "end_to_end"
-HALF = ("test_build_features.py", "test_ingest_reviews.py", "test_erased_users.py")
+HALF = ("test_build_features.py", "test_ingest_reviews.py", "test_carried_features.py")
 """Of the Spark tests, by the time that they take."""
 PARTS = {
     BESIDE: ("reader", (BESIDE,)),
