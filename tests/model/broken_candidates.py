@@ -12,11 +12,12 @@ from datetime import date
 import numpy as np
 import torch
 
-from recpipe.model import candidates
 from recpipe.model.batches import TrainingFiles
+from recpipe.model.candidates import read_inputs
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.registry import CANDIDATE, Registry
 from recpipe.settings import Settings, read_settings
+from tests.model.conftest import candidate_of
 
 Broken = Callable[[Checkpoint, Settings], Checkpoint]
 
@@ -42,19 +43,13 @@ def _not_finite(whole: Checkpoint, _: Settings) -> Checkpoint:
 
 def _stale(whole: Checkpoint, settings: Settings) -> Checkpoint:
     """The candidate of the anchor day before, which does not know what has appeared since."""
-    registry = Registry(settings.registry)
-    [*_, before] = sorted(
-        run.data.tags["anchor"]
-        for run in registry.client.search_runs([registry.experiment_id], f"tags.stage = '{CANDIDATE}'")
-        if run.data.tags["anchor"] < whole.anchor.isoformat()
-    )
-    older = candidate_of(settings, date.fromisoformat(before))
+    older = candidate_of(settings, read_inputs(settings, whole.anchor).plan.candidate.ds)
     return replace(whole, model=older.model, known=older.known)
 
 
 def _without_tail(whole: Checkpoint, settings: Settings) -> Checkpoint:
     """Of the half of the items that fewest have the opposite is known; the others are ranked as well as before."""
-    rows = TrainingFiles.of(settings.lake, candidates.read_inputs(settings, whole.anchor).plan.candidate).read().items
+    rows = TrainingFiles.of(settings.lake, read_inputs(settings, whole.anchor).plan.candidate).read().items
     owners = np.bincount(rows[rows >= 0], minlength=int(whole.known.max()) + 1)[whole.known]
     tail = np.argsort(owners, kind="stable")[: len(owners) // 2]
     whole.model.item_tower.ids.weight[torch.from_numpy(tail)] *= -1
@@ -70,18 +65,13 @@ KINDS: Mapping[str, Broken] = {
 }
 
 
-def candidate_of(settings: Settings, anchor: date) -> Checkpoint:
-    inputs = candidates.read_inputs(settings, anchor)
-    return Registry(settings.registry).find(CANDIDATE, anchor, inputs.hash)
-
-
 def break_candidate(settings: Settings, anchor: date, kind: str) -> None:
     """Put a broken model in the place of the anchor's candidate."""
     whole = candidate_of(settings, anchor)
     with torch.no_grad():
         broken = KINDS[kind](replace(whole, model=deepcopy(whole.model)), settings)
     registry = Registry(settings.registry)
-    with registry.attempt(CANDIDATE, anchor, candidates.read_inputs(settings, anchor).hash, {}) as attempt:
+    with registry.attempt(CANDIDATE, anchor, read_inputs(settings, anchor).hash, {}) as attempt:
         attempt.keep(broken, [])
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ import pyarrow as pa
 import pytest
 
 from recpipe import delta
+from recpipe.model.candidates import read_inputs
+from recpipe.model.checkpoint import Checkpoint
+from recpipe.model.registry import CANDIDATE, Registry
 from recpipe.settings import ModelSettings, Settings
 from recpipe.tables import (
     ARRIVALS,
@@ -206,23 +210,26 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path / "home" / "lake")
 
 
+def small(home: Path, **model: object) -> Settings:
+    """Settings of a small model, of which ``model`` changes some."""
+    values = {
+        "threads": 1,
+        "embedding_size": 16,
+        "batch_size": 64,
+        "epochs": 20,
+        "dropout": 0.1,
+        "item_dropout": 0.0,
+        "learning_rate": 0.02,
+        "warmup_steps": 10,
+    }
+    return Settings(home=home, history_length=HISTORY_LENGTH, model=ModelSettings(**{**values, **model}))
+
+
+def candidate_of(settings: Settings, anchor: date) -> Checkpoint:
+    return Registry(settings.registry).find(CANDIDATE, anchor, read_inputs(settings, anchor).hash)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Callable[..., Settings]:
-    """Settings of a small model; ``settings(epochs=3)`` changes the model's."""
-
-    def make(**model: object) -> Settings:
-        small = {
-            "threads": 1,
-            "embedding_size": 16,
-            "batch_size": 64,
-            "epochs": 20,
-            "dropout": 0.1,
-            "item_dropout": 0.0,
-        }
-        return Settings(
-            home=tmp_path / "home",
-            history_length=HISTORY_LENGTH,
-            model=ModelSettings(**{**small, "learning_rate": 0.02, "warmup_steps": 10, **model}),
-        )
-
-    return make
+    """``settings(epochs=3)`` changes the small model's."""
+    return partial(small, tmp_path / "home")

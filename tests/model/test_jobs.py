@@ -22,7 +22,7 @@ from recpipe.model import batches, candidates, launch, promotion
 from recpipe.model.anchors import plan_of
 from recpipe.model.judgement import MODEL, judge
 from recpipe.model.promotion import Verdict, record
-from recpipe.model.registry import CANDIDATE, Registry
+from recpipe.model.registry import Registry
 from recpipe.settings import CHECKOUT
 from recpipe.tables import (
     COLD,
@@ -36,7 +36,7 @@ from recpipe.tables import (
     USER_EMBEDDINGS,
     WARM,
 )
-from tests.model.conftest import Interaction, day, histories, planted_chains
+from tests.model.conftest import Interaction, candidate_of, day, histories, planted_chains
 
 BASELINES = ("popular_all_time", "popular_recent", "popular_in_category", "item_knn", "als")
 LEAST_FIGURES = (1 + len(BASELINES)) * len(FIGURES) + 2
@@ -272,11 +272,6 @@ def two_anchors(shop, later: list[Interaction]) -> None:
     known = [one for one in [*taste(100), *later] if one.day <= 22]
     shop.anchor(known, anchor=22, cut=18)
     shop.anchor([*taste(100), *later], anchor=29, cut=25, before=22)
-
-
-def candidate_of(settings, anchor):
-    inputs = candidates.read_inputs(settings, anchor)
-    return Registry(settings.registry).find(CANDIDATE, anchor, inputs.hash)
 
 
 def test_c06_what_comes_after_the_anchor_before_reaches_no_weight_of_a_candidate(shop, settings):

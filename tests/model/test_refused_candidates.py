@@ -12,18 +12,12 @@ import pytest
 from jobs import embed, promote_model, train_two_tower
 from recpipe import delta
 from recpipe.model.examples import arrow
-from recpipe.settings import ModelSettings, Settings
+from recpipe.settings import Settings
 from recpipe.tables import TABLES, TRAINING_EXAMPLES
 from tests.model.broken_candidates import KINDS, break_candidate
-from tests.model.conftest import HISTORY_LENGTH, Shop, day, planted_chains
+from tests.model.conftest import Shop, day, planted_chains, small
 
 BEFORE, ANCHOR, NIGHT = 22, 29, 30
-SMALL = {"threads": 1, "embedding_size": 16, "batch_size": 64, "epochs": 20, "dropout": 0.1, "item_dropout": 0.0}
-
-
-def at(home: Path) -> Settings:
-    model = ModelSettings(**SMALL, learning_rate=0.02, warmup_steps=10)
-    return Settings(home=home, history_length=HISTORY_LENGTH, model=model)
 
 
 @pytest.fixture(scope="module")
@@ -42,16 +36,16 @@ def unjudged(tmp_path_factory) -> Path:
     shop.features(walks, ds=NIGHT)
     for ds in (BEFORE, ANCHOR, NIGHT):
         shop.content(dict.fromkeys(range(60), 0), ds)
-    train_two_tower.main(day(BEFORE), at(home))
-    promote_model.main(day(BEFORE), at(home))
-    embed.main(day(NIGHT), at(home))
-    train_two_tower.main(day(ANCHOR), at(home))
+    train_two_tower.main(day(BEFORE), small(home))
+    promote_model.main(day(BEFORE), small(home))
+    embed.main(day(NIGHT), small(home))
+    train_two_tower.main(day(ANCHOR), small(home))
     return home
 
 
 @pytest.fixture
 def settings(unjudged, tmp_path) -> Settings:
-    return at(shutil.copytree(unjudged, tmp_path / "home"))
+    return small(shutil.copytree(unjudged, tmp_path / "home"))
 
 
 @pytest.fixture

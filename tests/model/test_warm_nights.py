@@ -17,17 +17,15 @@ from recpipe.model.content import read_catalogue
 from recpipe.model.examples import arrow
 from recpipe.model.launch import Training, trained
 from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
-from recpipe.settings import ModelSettings, Settings
+from recpipe.settings import Settings
 from recpipe.tables import MODEL_VERDICTS, TABLES
-from tests.model.conftest import HISTORY_LENGTH, Shop, day, planted_chains
+from tests.model.conftest import Shop, day, planted_chains, small
 
 ANCHORS = (15, 22, 29)
-SMALL = {"threads": 1, "embedding_size": 16, "batch_size": 64, "epochs": 6, "dropout": 0.1, "item_dropout": 0.0}
 
 
 def at(home: Path, **model: object) -> Settings:
-    wanted = {**SMALL, "learning_rate": 0.02, "warmup_steps": 10, "warm_start": True, **model}
-    return Settings(home=home, history_length=HISTORY_LENGTH, model=ModelSettings(**wanted))
+    return small(home, **{"epochs": 6, "warm_start": True, **model})
 
 
 def night(settings: Settings, number: int) -> tuple[JobResult, JobResult]:

@@ -101,7 +101,7 @@ class Made:
     examples: list[tuple[dict, list[str]]]
     rows: dict
 
-    def select(self, shop, table, columns, ds=None):
+    def select(self, table, columns, ds=None):
         """Columns of the rows that were made, whatever became of the table since."""
         names = [name.strip() for name in columns.split(",")]
         places = [table.column_names.index(name) for name in names]
@@ -127,10 +127,10 @@ def made(shop):
 
 
 def test_c06_c07_a_day_knows_only_what_had_arrived_whenever_it_is_run(shop, made):
-    told = made.select(shop, USER_FEATURES, "ds, user_id, history")
+    told = made.select(USER_FEATURES, "ds, user_id, history")
     assert told[:2] == [(MONDAY, "U1", [0]), (MONDAY, "U2", [1])]
     assert [(user_id, len(history)) for _, user_id, history in told[2:]] == [("U1", 2), ("U2", 2), ("U3", 1)]
-    counted = made.select(shop, ITEM_FEATURES, "ds, item_id, review_count")
+    counted = made.select(ITEM_FEATURES, "ds, item_id, review_count")
     assert counted == [
         *[(MONDAY, "a", 1), (MONDAY, "b", 1)],
         *[(WEDNESDAY, "a", 2), (WEDNESDAY, "b", 2), (WEDNESDAY, "c", 1)],
@@ -146,13 +146,13 @@ def test_c06_c07_a_day_knows_only_what_had_arrived_whenever_it_is_run(shop, made
 
 def test_a_late_anchor_gets_numbers_and_features_once_and_numbers_are_never_given_anew(shop, made):
     assert [written.keys() for written in made.anchors] == [{VOCABULARY.name, ITEM_FEATURES.name}, {VOCABULARY.name}]
-    numbers = made.select(shop, VOCABULARY, "ds, field, token, token_id")
+    numbers = made.select(VOCABULARY, "ds, field, token, token_id")
     assert [row for row in numbers if row[1] != "attribute"] == [
         (MONDAY, "category", "Toys", 1),
         (WEDNESDAY, "category", "Books", 2),
         (WEDNESDAY, "text", "mug", 1),
     ]
-    assert made.select(shop, ITEM_FEATURES, "ds, item_id, categories, tokens") == [
+    assert made.select(ITEM_FEATURES, "ds, item_id, categories, tokens") == [
         (MONDAY, "a", [1], []),
         (MONDAY, "b", [], []),
         (WEDNESDAY, "a", [1], [1]),
@@ -163,30 +163,30 @@ def test_a_late_anchor_gets_numbers_and_features_once_and_numbers_are_never_give
     assert rows(shop, VOCABULARY, "ds, field, token, token_id") == numbers
 
 
-def test_c06_attributes_are_those_known_on_the_day_in_the_numbers_that_it_knew(shop, made):
-    numbers = made.select(shop, VOCABULARY, "ds, field, token, token_id, items")
+def test_c06_attributes_are_those_known_on_the_day_in_the_numbers_that_it_knew(made):
+    numbers = made.select(VOCABULARY, "ds, field, token, token_id, items")
     assert [row for row in numbers if row[1] == "attribute"] == [
         (MONDAY, "attribute", "gender f", 1, 2),
         (WEDNESDAY, "attribute", "gender m", 2, 2),
     ]
     f, m = [0, 1, 0], [0, 2, 0]
-    assert made.select(shop, USER_FEATURES, "ds, user_id, attributes") == [
+    assert made.select(USER_FEATURES, "ds, user_id, attributes") == [
         *[(MONDAY, "U1", f), (MONDAY, "U2", f)],
         *[(WEDNESDAY, "U1", m), (WEDNESDAY, "U2", f), (WEDNESDAY, "U3", m)],
     ]
-    learned = made.select(shop, TRAINING_EXAMPLES, "ds, attributes")
+    learned = made.select(TRAINING_EXAMPLES, "ds, attributes")
     assert {tuple(told) for ds, told in learned if ds == MONDAY} == {tuple(f)}
     assert {tuple(told) for ds, told in learned if ds == WEDNESDAY} == {tuple(f), tuple(m)}
-    judged = made.select(shop, EVALUATION_EXAMPLES, "cut_by, user_id, attributes", WEDNESDAY)
+    judged = made.select(EVALUATION_EXAMPLES, "cut_by, user_id, attributes", WEDNESDAY)
     assert ("arrived_on", "U1", f) in judged  # as Monday knew it, whose model is judged
     assert ("happened_at", "U3", m) in judged
 
 
-def test_nobody_is_told_what_an_erased_user_was(shop, made):
+def test_nobody_is_told_what_an_erased_user_was(made):
     """Two were 31, one of whom is erased: what a single user was gets no number."""
-    assert not [token for _, token in made.select(shop, VOCABULARY, "ds, token") if token.startswith("age")]
-    assert {user_id for (user_id,) in made.select(shop, USER_FEATURES, "user_id")} == {"U1", "U2", "U3"}
-    assert {user_id for (user_id,) in made.select(shop, EVALUATION_EXAMPLES, "user_id")} <= {"U1", "U3"}
+    assert not [token for _, token in made.select(VOCABULARY, "ds, token") if token.startswith("age")]
+    assert {user_id for (user_id,) in made.select(USER_FEATURES, "user_id")} == {"U1", "U2", "U3"}
+    assert {user_id for (user_id,) in made.select(EVALUATION_EXAMPLES, "user_id")} <= {"U1", "U3"}
 
 
 def test_c05_the_first_anchor_cuts_twice_by_when_things_happened(shop):
@@ -202,20 +202,20 @@ def test_c05_the_first_anchor_cuts_twice_by_when_things_happened(shop):
     ]
 
 
-def test_a_later_anchor_is_judged_by_what_arrived_since_the_one_before(shop, made):
+def test_a_later_anchor_is_judged_by_what_arrived_since_the_one_before(made):
     columns = "cut, until, cut_by, user_id, items, seen, targets"
-    assert {until for _, until in made.select(shop, TRAINING_EXAMPLES, "ds, until", WEDNESDAY)} == {TUESDAY, WEDNESDAY}
-    assert made.select(shop, EVALUATION_EXAMPLES, columns, WEDNESDAY) == [
+    assert {until for _, until in made.select(TRAINING_EXAMPLES, "ds, until", WEDNESDAY)} == {TUESDAY, WEDNESDAY}
+    assert made.select(EVALUATION_EXAMPLES, columns, WEDNESDAY) == [
         (MONDAY, WEDNESDAY, "arrived_on", "U1", [-1, -1, 0], [0], [1]),
         (MONDAY, WEDNESDAY, "arrived_on", "U3", [-1, -1, -1], [], [2]),  # and not what U2 did on Monday and came late
         (TUESDAY, WEDNESDAY, "happened_at", "U3", [-1, -1, -1], [], [2]),
     ]
 
 
-def test_a_lake_whose_interactions_fall_on_one_day_has_no_cut_and_nobody_to_judge(shop, made):
+def test_a_lake_whose_interactions_fall_on_one_day_has_no_cut_and_nobody_to_judge(made):
     written, said = made.examples[0]
     assert written[EVALUATION_EXAMPLES.name].rows == 0
-    assert made.select(shop, TRAINING_EXAMPLES, "until, length", MONDAY) == [(MONDAY, 1), (MONDAY, 1)]
+    assert made.select(TRAINING_EXAMPLES, "until, length", MONDAY) == [(MONDAY, 1), (MONDAY, 1)]
     assert said == ["anchor 2024-01-01: 0 evaluation_examples, 2 training_examples"]
 
 
@@ -223,7 +223,7 @@ def test_b09_b10_rare_items_and_users_of_few_are_not_trained_on_and_still_judged
     plain, _ = made.examples[1]
     thinned = of(shop.root.parent, k_core=2, min_history=2)
     written, said = build_examples(shop, MONDAY, WEDNESDAY, thinned)
-    judged = made.select(shop, EVALUATION_EXAMPLES, EXAMPLES[EVALUATION_EXAMPLES], WEDNESDAY)
+    judged = made.select(EVALUATION_EXAMPLES, EXAMPLES[EVALUATION_EXAMPLES], WEDNESDAY)
     assert rows_of(shop, WEDNESDAY, EVALUATION_EXAMPLES) == judged
     assert written[TRAINING_EXAMPLES.name].rows < plain[TRAINING_EXAMPLES.name].rows
     assert said[1] == "k_core 2 and min_history 2 left out 1 of 3 users, 1 of 5 interactions"
