@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,13 @@ def parts_of(path: Path, layout: Layout, span: Span | None = None) -> Iterator[P
         return parquet.parquet_parts(path)
     if layout.framing == LINES:
         return read_parts(path, span)
-    return islice(delimited.csv_parts(path, layout.format.delimiter), int(layout.has_header), None)
+    parts = delimited.csv_parts(path, layout.format.delimiter)
+    return _behind_header(parts) if layout.has_header else parts
+
+
+def _behind_header(parts: Iterator[Part]) -> Iterator[Part]:
+    header = next(parts, None)  # one that is too long goes on in further parts
+    return dropwhile(lambda part: part.number == header.number, parts)
 
 
 def records_of(path: Path, layout: Layout, span: Span | None = None) -> Iterator[Line]:

@@ -131,6 +131,12 @@ def test_a_header_is_no_record_and_records_have_the_number_of_their_first_line(t
     ]
 
 
+def test_a_header_that_is_too_long_is_no_record_either(tmp_path):
+    path = write_lines(tmp_path / "x.csv", b"asin" * (MAX_LINE // 2), b"U1,I1,5,1400000000")
+    layout = Layout(amazon.CSV_2014, CSV, RATINGS, has_header=True)
+    assert [line.number for line in records_of(path, layout)] == [2]
+
+
 def test_a_csv_file_without_a_header_has_the_columns_that_are_named(tmp_path):
     path = write_lines(tmp_path / "x.csv", b"U1,I1,5,1400000000", b"U2,I2,4,1400000000")
     layout = layout_of(path, [amazon.CSV_2014], RATINGS)
