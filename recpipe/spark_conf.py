@@ -46,6 +46,7 @@ def spark_conf(settings: SparkSettings) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.python.sql.dataFrameDebugging.enabled": "false",  # asks the JVM four times for each column that is made
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "FATAL",  # errors reach the driver as exceptions; the log would only bury their one line

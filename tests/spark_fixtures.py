@@ -2,6 +2,7 @@
 module."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,7 @@ from pyspark.sql import SparkSession
 from recpipe import delta
 from recpipe.lake import Lake, spark_session
 from recpipe.settings import Settings, SparkSettings
-
-OF_FEW_ROWS = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.shuffle.partitions": "1",
-    "spark.databricks.delta.snapshotPartitions": "1",
-    "spark.databricks.delta.writeChecksumFile.enabled": "false",
-}
-"""Compiling a plan, planning it anew at each stage and summing up a table's log take half of the JVM's time when a test
-has a few rows, and change no result. The end-to-end tests run with what a job runs with."""
+from tests.few_rows import OF_FEW_ROWS
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +41,22 @@ def empty_lake(spark: SparkSession, home: Path) -> Lake:
     return Lake(spark, home / "lake")
 
 
+@contextmanager
+def without_audits() -> Iterator[None]:
+    """Writes without their audit, which takes a third of their time and is tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lake, "_audit", lambda *_: 0)
+        yield
+
+
 @pytest.fixture
-def unaudited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writes without their audit, which takes most of their time and is tested elsewhere."""
-    monkeypatch.setattr(Lake, "_audit", lambda *_: 0)
+def unaudited() -> Iterator[None]:
+    with without_audits():
+        yield
+
+
+@pytest.fixture(scope="module")
+def all_unaudited() -> Iterator[None]:
+    """`unaudited` for a module whose fixtures write, too."""
+    with without_audits():
+        yield

@@ -158,10 +158,10 @@ def test_a_commit_tells_what_made_it(settings):
 
 
 def test_a_day_stays_one_file_and_the_log_is_checkpointed(settings):
-    for _ in range(60):
+    for _ in range(51):
         attempts.begin(settings, "embed", MONDAY, "a").end("success", "done")
     assert len(delta.snapshot_files(settings.lake, RUNS)) == 1
-    assert len(runs(settings)) == 60
+    assert len(runs(settings)) == 51
     assert list(Path(delta.table_uri(settings.lake, RUNS)).glob("_delta_log/*.checkpoint.parquet"))
 
 

@@ -11,6 +11,7 @@ import pytest
 from recpipe.sample import Sample, write_sample
 from tests.end_to_end.kills import DRIVER, Point, kill_at
 from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, ERASED, FIRST, Shop
+from tests.few_rows import OF_FEW_ROWS
 from tests.pictures import png
 from tests.raw_lines import landed
 
@@ -37,7 +38,7 @@ ELSEWHERE = (
     ("TZ", "Asia/Tokyo"),
     ("PYTHONHASHSEED", "7"),
     ("RECPIPE_SPARK__MASTER", "local[3]"),
-    ("RECPIPE_SPARK__SHUFFLE_PARTITIONS", "7"),
+    ("RECPIPE_SPARK__SHUFFLE_PARTITIONS", "1"),
 )
 
 
@@ -46,8 +47,8 @@ class Nights:
     """A forward shop whose nights of a busy and of an empty day Airflow ran, and one that ran the last night first.
 
     The latter did so without Airflow. It had all of the landing and, besides, files of days to come; it stands in
-    another zone, with other threads and parts of a shuffle; and the night before the last was killed there, and run
-    again.
+    another zone, with other threads, parts of a shuffle and ways of Spark to plan; and the night before the last was
+    killed there, and run again.
     """
 
     forward: Shop
@@ -58,7 +59,9 @@ class Nights:
 @pytest.fixture(scope="session")
 def nights(tmp_path_factory) -> Nights:
     forward = Shop(tmp_path_factory.mktemp("forward"), SMALL + HERE)
-    late = Shop(tmp_path_factory.mktemp("late"), SMALL + ELSEWHERE)
+    spark = tmp_path_factory.mktemp("spark")
+    (spark / "spark-defaults.conf").write_text("\n".join(f"{name} {value}" for name, value in OF_FEW_ROWS.items()))
+    late = Shop(tmp_path_factory.mktemp("late"), (*SMALL, *ELSEWHERE, ("SPARK_CONF_DIR", str(spark))))
     write_sample(forward.home / "landing", Sample(users=800, items=600, last_day=EMPTY_DAY))
     add_other_kinds(forward.home / "landing")
     for kind in ("reviews", "items"):

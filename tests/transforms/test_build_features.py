@@ -61,7 +61,7 @@ def settings(lake):
 
 
 @pytest.fixture(scope="module")
-def shop(shared_lake):
+def shop(shared_lake, all_unaudited):
     """Arrivals of three days, the last of which tells of Monday too, and a user who is erased."""
     root = shared_lake.root
     reviews = [seen("U1", "a", MONDAY), seen("U2", "b", MONDAY), seen("U1", "b", TUESDAY), seen("GONE", "a", MONDAY)]

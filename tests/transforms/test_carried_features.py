@@ -124,7 +124,7 @@ def run(lake, night, settings):
 
 
 @pytest.fixture(scope="module")
-def shop(shared_lake):
+def shop(shared_lake, all_unaudited):
     """All that arrives lies in the lake, and the first night has run, in Tokyo."""
     HISTORY.land(shared_lake.root, order=1)
     with machine(shared_lake, "Asia/Tokyo", 5):

@@ -26,6 +26,7 @@ from tests.orders import COLUMNS, ORDERS, csv_lines, order
 from tests.pictures import gif, png
 from tests.raw_lines import item_2023, landed, review_2023, seconds, write_parquet
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, erased
+from tests.spark_fixtures import without_audits
 
 LIMITS = Limits(max_bytes=1000, max_pixels=100)
 DAYS = (MONDAY, TUESDAY, WEDNESDAY)
@@ -208,9 +209,8 @@ def shops_day(spark, tmp_path_factory):
     # One of seven lines is rejected. With the bad pictures it would be more than a fifth: those stop no day.
     images = ImageSettings(**LIMITS._asdict())
     settings = Settings(home=home, sources=sources, images=images, max_rejected_share=0.2)
-    with pytest.MonkeyPatch.context() as patch:
+    with without_audits(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest_reviews, "spark_session", lambda _: nullcontext(spark))
-        patch.setattr(Lake, "_audit", lambda *_: 0)
         return settings.lake, ingest_reviews.main(MONDAY, settings)
 
 
