@@ -108,6 +108,9 @@ def open_table(root: Path, table: Table) -> DeltaTable:
     return made
 
 
+_ROWS_AN_INSERT = 50
+"""Of a statement that is planned once: an eighth of the time of as many statements."""
+
 Days = tuple[date, date]  # the first and the last, both inclusive
 
 
@@ -215,11 +218,11 @@ def _arrow(table: Table, rows: Rows) -> Any:
     connection = duckdb.connect()
     ddl = ", ".join(f"{column.name} {duckdb_type(column.type)}" for column in table.columns)
     connection.execute(f"create table staged ({ddl})")
-    if rows:
-        marks = ", ".join("?" for _ in table.columns)
-        connection.executemany(
-            f"insert into staged values ({marks})", [[row[name] for name in table.column_names] for row in rows]
-        )
+    marks = f"({', '.join('?' for _ in table.columns)})"
+    for start in range(0, len(rows), _ROWS_AN_INSERT):
+        few = rows[start : start + _ROWS_AN_INSERT]
+        values = [row[name] for row in few for name in table.column_names]
+        connection.execute(f"insert into staged values {', '.join([marks] * len(few))}", values)
     return connection.table("staged")
 
 

@@ -36,7 +36,7 @@ PARTS = {
 }
 """What else a whole run runs, the longest first: the environment and pytest's arguments, paths under `tests/`."""
 HERE = Path(sys.prefix).name if Path(sys.prefix).name in ELSEWHERE else "reader"
-pytest_plugins = ["tests.spark_fixtures"] if HERE == "spark" else []
+pytest_plugins = [f"tests.{HERE}_fixtures"] if HERE in ("spark", "train") else []
 
 
 def environment_of(path: Path) -> str:

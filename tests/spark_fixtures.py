@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from recpipe import delta
 from recpipe.lake import Lake, spark_session
 from recpipe.settings import Settings, SparkSettings
 from tests.few_rows import OF_FEW_ROWS
+from tests.lakes import empty_lake
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     home = tmp_path_factory.mktemp("spark_home")
     settings = Settings(home=home, spark=SparkSettings(driver_memory="1g"))
-    delta.create_tables(settings.lake)
+    empty_lake(settings.lake)
     with spark_session(settings) as session:
         for name, value in OF_FEW_ROWS.items():
             session.conf.set(name, value)
@@ -27,17 +27,17 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture
 def lake(spark: SparkSession, tmp_path: Path) -> Lake:
-    return empty_lake(spark, tmp_path)
+    return lake_of(spark, tmp_path)
 
 
 @pytest.fixture(scope="module")
 def shared_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """For fixtures that write it once, and tests that read what they wrote."""
-    return empty_lake(spark, tmp_path_factory.mktemp("shared"))
+    return lake_of(spark, tmp_path_factory.mktemp("shared"))
 
 
-def empty_lake(spark: SparkSession, home: Path) -> Lake:
-    delta.create_tables(home / "lake")
+def lake_of(spark: SparkSession, home: Path) -> Lake:
+    empty_lake(home / "lake")
     return Lake(spark, home / "lake")
 
 

@@ -6,12 +6,13 @@ from recpipe import delta
 from recpipe.anchors import anchor_days, cut_day, cut_days, require_known, without_examples
 from recpipe.errors import UserError
 from recpipe.tables import ARRIVALS, MODEL_VERDICTS, TRAINING_EXAMPLES
+from tests.lakes import empty_lake
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, verdict
 
 
 @pytest.fixture
 def root(tmp_path):
-    delta.create_tables(tmp_path)
+    empty_lake(tmp_path)
     return tmp_path
 
 

@@ -5,6 +5,7 @@ import pytest
 from recpipe import delta
 from recpipe.arrival_figures import ArrivalFigures, checked_figures, least_share, sealed_figures, share_names
 from recpipe.tables import ARRIVALS, EVENTS, ITEMS, REVIEWS
+from tests.lakes import empty_lake
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, item, review
 
 THURSDAY = WEDNESDAY + timedelta(days=1)
@@ -15,7 +16,7 @@ def figures(day, rows, filled):
 
 
 def test_the_last_sealed_arrivals_before_a_day_are_counted(tmp_path):
-    delta.create_tables(tmp_path)
+    empty_lake(tmp_path)
     days = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY)
     texts = {MONDAY: ["x"], TUESDAY: ["x", "", None], WEDNESDAY: [None], THURSDAY: ["not sealed"]}
     rows = [review(f"U{n}", "a", arrived_on=day, text=text) for day in days for n, text in enumerate(texts[day])]
@@ -31,7 +32,7 @@ def test_the_last_sealed_arrivals_before_a_day_are_counted(tmp_path):
 
 
 def test_an_empty_list_and_a_missing_price_are_not_filled(tmp_path):
-    delta.create_tables(tmp_path)
+    empty_lake(tmp_path)
     full = {"categories": ["Mugs"], "price": 0.0, "image_url": "https://example.org/a.jpg"}
     delta.replace(tmp_path, ITEMS, [item("a", "t"), item("b", "t", **full)])
     delta.replace(tmp_path, ARRIVALS, [arrival(kind="items")])

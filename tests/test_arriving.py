@@ -13,6 +13,7 @@ from recpipe.landing import land, replay
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.known import known_formats
 from recpipe.tables import ARRIVALS
+from tests.lakes import empty_lake
 from tests.raw_lines import item_2018, item_2023, landed, review_2018, review_2023, seconds, write_lines
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival
 
@@ -125,7 +126,7 @@ def test_a09_files_without_lines_never_repeat_one_another(landing, tmp_path):
         landed(landing, "reviews", day, "empty.json")
     found = named(arriving_files(landing, set(), TUESDAY))
     assert (len(found), set(found.values())) == (2, {None})
-    delta.create_tables(tmp_path / "lake")
+    empty_lake(tmp_path / "lake")
     nothing = {"format": "", "sha256": hashlib.sha256(b"").hexdigest(), "lines_read": 0}
     delta.append(tmp_path / "lake", ARRIVALS, [arrival(file="empty.json", **nothing)])
     assert named(arriving_files(landing, sealed_files(tmp_path / "lake"), TUESDAY)) == {
@@ -181,7 +182,7 @@ def test_a10_a_page_in_a_day_folder_is_refused(landing):
 
 
 def test_what_is_sealed_is_told_by_the_arrivals(tmp_path):
-    delta.create_tables(tmp_path)
+    empty_lake(tmp_path)
     assert sealed_files(tmp_path) == set()
     delta.append(tmp_path, ARRIVALS, [arrival(), arrival(arrived_on=TUESDAY, kind="none", file="", format="")])
     assert sealed_files(tmp_path) == {SealedFile(MONDAY, "reviews", "a.json", "0"), SealedFile(TUESDAY, "none", "")}

@@ -14,6 +14,7 @@ from recpipe.errors import Superseded
 from recpipe.job import JobResult, run_job
 from recpipe.settings import Settings
 from recpipe.tables import MODEL_VERDICTS, RUNS
+from tests.lakes import empty_lake
 from tests.rows import MONDAY, TUESDAY, verdict
 
 WRITER = """
@@ -41,7 +42,7 @@ run_job("promote_model", main, ["--ds", "2024-01-01", "--run-id", "first"])
 def settings(tmp_path, monkeypatch):
     monkeypatch.setenv("RECPIPE_HOME", str(tmp_path))
     settings = Settings(home=tmp_path)
-    delta.create_tables(settings.lake)
+    empty_lake(settings.lake)
     return settings
 
 

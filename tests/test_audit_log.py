@@ -9,6 +9,7 @@ from recpipe import delta
 from recpipe.audit_log import keep, kept_audits, write_audits
 from recpipe.errors import UserError
 from recpipe.job import JobResult, run_job
+from tests.lakes import empty_lake
 
 AT = datetime(2024, 2, 1, 3, tzinfo=UTC)
 
@@ -32,7 +33,7 @@ class Audited:
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("RECPIPE_HOME", str(tmp_path))
-    delta.create_tables(tmp_path / "lake")
+    empty_lake(tmp_path / "lake")
     return tmp_path
 
 

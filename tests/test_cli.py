@@ -14,6 +14,7 @@ from recpipe.errors import UserError
 from recpipe.intake import Intake
 from recpipe.rejects import RejectLimit
 from recpipe.tables import ARRIVALS, RUNS
+from tests.lakes import empty_lake
 from tests.raw_lines import landed, review_2023, write_lines
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt
 
@@ -22,7 +23,7 @@ from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("RECPIPE_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "300")
-    delta.create_tables(tmp_path / "lake")
+    empty_lake(tmp_path / "lake")
     return tmp_path
 
 

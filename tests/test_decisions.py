@@ -9,6 +9,7 @@ from recpipe.errors import UserError
 from recpipe.model.anchors import champion
 from recpipe.settings import Settings
 from recpipe.tables import METRICS, MODEL_VERDICTS, RECOMMENDATIONS_CURRENT, RUNS, WARM
+from tests.lakes import empty_lake
 from tests.rows import attempt, recommendation, verdict
 
 FIRST, SECOND, THIRD, NEWEST, NEXT = (date(2024, 1, day) for day in (1, 8, 15, 17, 18))
@@ -23,7 +24,7 @@ def metric(anchor, model, value, version):
 def settings(tmp_path):
     """Two models were promoted and a third rejected; the newest night was served by the second."""
     settings = Settings(home=tmp_path)
-    delta.create_tables(settings.lake)
+    empty_lake(settings.lake)
     rows = [
         verdict(ds=FIRST, effective_from=FIRST, model_version="m1"),
         verdict(ds=SECOND, effective_from=SECOND, model_version="m2"),
@@ -116,7 +117,7 @@ def test_a_model_whose_files_are_gone_cannot_be_promoted(settings):
 
 def test_before_any_night_there_is_nothing_to_decide(tmp_path):
     settings = Settings(home=tmp_path)
-    delta.create_tables(settings.lake)
+    empty_lake(settings.lake)
     assert models(settings) == []
     with pytest.raises(UserError, match="expected nights that ran, found none"):
         withdraw_model(settings, "")

@@ -8,6 +8,7 @@ from recpipe import delta
 from recpipe.drift import FEATURES, LEAST_SHARE, OF_A_MODEL, Drift, Figure, bin_ends, drift, psi
 from recpipe.settings import DriftSettings
 from recpipe.tables import ITEM_EMBEDDINGS, ITEM_FEATURES, RECOMMENDATIONS, USER_EMBEDDINGS
+from tests.lakes import empty_lake
 from tests.nights import lists, write_lists, write_night
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, item_feature, recommendation
 
@@ -19,7 +20,7 @@ VERSION = "2024-01-01-0123456789ab"
 
 @pytest.fixture
 def lake(tmp_path):
-    delta.create_tables(tmp_path)
+    empty_lake(tmp_path)
     return tmp_path
 
 

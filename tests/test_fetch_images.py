@@ -18,6 +18,7 @@ from recpipe.errors import UserError
 from recpipe.fetch_images import fetch_images
 from recpipe.settings import CHECKOUT, ImageSettings
 from recpipe.tables import ARRIVALS, IMAGES, ITEMS, REJECTED_ROWS
+from tests.lakes import empty_lake
 from tests.pictures import gif, png
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, item
 
@@ -140,7 +141,7 @@ def shop():
 @pytest.fixture
 def home(tmp_path):
     """A lake whose Monday is sealed."""
-    delta.create_tables(tmp_path / "lake")
+    empty_lake(tmp_path / "lake")
     delta.append(tmp_path / "lake", ARRIVALS, [arrival()])
     return tmp_path
 
@@ -397,7 +398,7 @@ def test_a_second_fetch_at_the_same_time_is_refused(home):
 
 
 def test_nothing_taken_in_yet_says_what_to_do(tmp_path):
-    delta.create_tables(tmp_path / "lake")
+    empty_lake(tmp_path / "lake")
     with pytest.raises(UserError, match="found nothing taken in yet; land metadata"):
         fetch(tmp_path)
 

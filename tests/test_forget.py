@@ -27,6 +27,7 @@ from recpipe.tables import (
     USER_FEATURES,
     USERS,
 )
+from tests.lakes import empty_lake
 from tests.naming import naming
 from tests.raw_lines import landed, review_2023
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, event, recommendation, review, user_feature
@@ -54,7 +55,7 @@ def of(user):
 @pytest.fixture
 def lake(tmp_path):
     root = tmp_path / "lake"
-    delta.create_tables(root)
+    empty_lake(root)
     for user in ("ann", GONE):
         for table, rows in of(user).items():
             delta.append(root, table, rows)

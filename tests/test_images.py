@@ -9,6 +9,7 @@ from recpipe.cli import app
 from recpipe.errors import UserError
 from recpipe.images import file_name, format_of, item_of, land_pictures
 from recpipe.tables import ARRIVALS, MAX_INT, PICTURE_FORMATS
+from tests.lakes import empty_lake
 from tests.pictures import gif, png
 from tests.raw_lines import landed, review_2023
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival
@@ -118,7 +119,7 @@ def test_what_is_no_picture_does_not_land(tmp_path, name, content, message):
 
 def test_the_command_lands_pictures_of_a_day(tmp_path, monkeypatch):
     monkeypatch.setenv("RECPIPE_HOME", str(tmp_path))
-    delta.create_tables(tmp_path / "lake")
+    empty_lake(tmp_path / "lake")
     (tmp_path / "I1.png").write_bytes(png())
     command = ["land", str(tmp_path / "I1.png"), "--format", "images"]
     done = CliRunner().invoke(app, [*command, "--arrived-on", "2024-01-01"])
@@ -149,7 +150,7 @@ def test_pictures_that_show_up_in_a_sealed_day_are_not_read(tmp_path):
 
 
 def test_a_seal_tells_how_many_pictures_it_stands_for(tmp_path):
-    delta.create_tables(tmp_path)
+    empty_lake(tmp_path)
     delta.append(tmp_path, ARRIVALS, [arrival(), arrival(kind="images", file="images", lines_read=3)])
     assert sealed_files(tmp_path) == {
         SealedFile(MONDAY, "reviews", "a.json", "0"),

@@ -7,12 +7,13 @@ from recpipe import delta, job
 from recpipe.errors import UserError
 from recpipe.job import JobResult, parse_day, parse_run_id, run_job
 from recpipe.job_lock import no_job_under_way
+from tests.lakes import empty_lake
 
 
 @pytest.fixture
 def lake(tmp_path, monkeypatch):
     monkeypatch.setenv("RECPIPE_HOME", str(tmp_path))
-    delta.create_tables(tmp_path / "lake")
+    empty_lake(tmp_path / "lake")
     return tmp_path / "lake"
 
 

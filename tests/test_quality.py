@@ -12,6 +12,7 @@ from recpipe.quality import quality
 from recpipe.quality_report import Trend, quality_json, trends
 from recpipe.quality_section import quality_page, quality_section, trend_line
 from recpipe.tables import ARRIVALS, EVENTS, ITEMS, REJECTED_ROWS, REVIEWS, USERS
+from tests.lakes import empty_lake
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, item, rejected_row, review
 
 HOSTILE = "<script>alert(1)</script>[red]&\"'.json"
@@ -27,7 +28,7 @@ def noon(day):
 def lake(tmp_path_factory):
     """Monday with reviews and items, Tuesday without files, Wednesday with a file that had arrived before."""
     root = tmp_path_factory.mktemp("home") / "lake"
-    delta.create_tables(root)
+    empty_lake(root)
     counts = {"lines_read": 20, "accepted": 10, "rejected": 6, "duplicates": 4}
     none = {"lines_read": 0, "accepted": 0, "rejected": 0, "duplicates": 0}
     again = {**none, "arrived_on": WEDNESDAY, "file": HOSTILE, "same_as": "2024-01-01/a.json"}

@@ -14,12 +14,13 @@ from recpipe.tables import (
     STRANGER,
     WARM,
 )
+from tests.lakes import empty_lake
 from tests.rows import MONDAY, TUESDAY, item, recommendation, review, verdict
 
 
 @pytest.fixture
 def lake(tmp_path):
-    delta.create_tables(tmp_path)
+    empty_lake(tmp_path)
     lists = [recommendation("ann", 2, "i2"), recommendation("ann", 1, "i1"), recommendation(STRANGER, 1, "i3")]
     delta.append(tmp_path, RECOMMENDATIONS, lists)
     delta.append(tmp_path, RECOMMENDATIONS_CURRENT, lists)
@@ -78,7 +79,7 @@ def test_a_day_without_lists_is_refused_with_the_days_that_have_some(lake):
 
 
 def test_nothing_served_yet_is_said(tmp_path):
-    delta.create_tables(tmp_path)
+    empty_lake(tmp_path)
     with pytest.raises(UserError, match="none served yet"):
         reader.show(tmp_path, "ann")
 

@@ -6,6 +6,7 @@ from recpipe.errors import UserError
 from recpipe.serving import Served, served, unpin, withdraw_lists
 from recpipe.settings import Settings
 from recpipe.tables import LIST_ROLLBACKS, RECOMMENDATIONS
+from tests.lakes import empty_lake
 from tests.nights import write_lists, write_night
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 
@@ -14,7 +15,7 @@ from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 def settings(tmp_path):
     """Monday to Wednesday have lists, and Tuesday's are served."""
     settings = Settings(home=tmp_path, k=1)
-    delta.create_tables(settings.lake)
+    empty_lake(settings.lake)
     for day in (MONDAY, TUESDAY, WEDNESDAY):
         write_night(settings.lake, day, {"ann": [f"of {day}"]}, source="popular")
     publish.main(TUESDAY, settings)

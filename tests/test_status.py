@@ -9,6 +9,7 @@ from recpipe.model.anchors import champion
 from recpipe.settings import Settings, code_hash
 from recpipe.status import SHOWN_DAYS, commands, status
 from recpipe.tables import ARRIVALS, ITEM_EMBEDDINGS, MODEL_VERDICTS, RUNS
+from tests.lakes import empty_lake
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, verdict
 
 THURSDAY, FRIDAY = WEDNESDAY + timedelta(days=1), WEDNESDAY + timedelta(days=2)
@@ -17,7 +18,7 @@ THURSDAY, FRIDAY = WEDNESDAY + timedelta(days=1), WEDNESDAY + timedelta(days=2)
 @pytest.fixture
 def settings(tmp_path):
     settings = Settings(home=tmp_path)
-    delta.create_tables(settings.lake)
+    empty_lake(settings.lake)
     return settings
 
 

@@ -20,6 +20,7 @@ from recpipe.tables import (
     USER_FEATURES,
     WARM,
 )
+from tests.lakes import empty_lake
 from tests.nights import ITEMS, lists, write_night
 from tests.pictures import png
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, item_feature, picture, user_feature, verdict
@@ -38,7 +39,7 @@ def settings(tmp_path):
     """A night on Tuesday by the model of Monday, with all that a page can tell."""
     settings = Settings(home=tmp_path)
     lake = settings.lake
-    delta.create_tables(lake)
+    empty_lake(lake)
     write_night(lake, TUESDAY, lists(), model_version="m1")
     rows = [figure(model, value) for model, value in FIGURES.items()]
     rows += [figure(model, value / 2, segment="category <Awls>") for model, value in FIGURES.items()]

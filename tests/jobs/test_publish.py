@@ -10,6 +10,7 @@ from recpipe.job import run_job
 from recpipe.serving import withdraw_lists
 from recpipe.settings import DriftSettings, Settings
 from recpipe.tables import ITEM_FEATURES, RECOMMENDATIONS, RECOMMENDATIONS_CURRENT, USER_FEATURES
+from tests.lakes import empty_lake
 from tests.nights import ITEMS, lists, write_lists, write_night
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 
@@ -20,7 +21,7 @@ SETTINGS = {"k": 2, "drift": DriftSettings(least_rows=1)}
 def settings(tmp_path):
     """Monday and Tuesday have lists, half of whose items are the same."""
     settings = Settings(home=tmp_path, **SETTINGS)
-    delta.create_tables(settings.lake)
+    empty_lake(settings.lake)
     write_night(settings.lake, MONDAY, lists())
     write_night(settings.lake, TUESDAY, lists(first=1))
     return settings

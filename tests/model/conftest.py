@@ -28,6 +28,7 @@ from recpipe.tables import (
     TYPE_CODES,
     USER_FEATURES,
 )
+from tests.lakes import empty_lake
 from tests.pictures import png
 from tests.rows import arrival, item_feature, picture, user_feature
 
@@ -116,7 +117,7 @@ class Shop:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        delta.create_tables(root)
+        empty_lake(root)
 
     def number_items(self, count: int, first_arrived: int = 0) -> None:
         rows = [

@@ -7,7 +7,6 @@ from datetime import date
 import pytest
 from typer.testing import CliRunner
 
-from recpipe import delta
 from recpipe.choice import Choice
 from recpipe.cli import app
 from recpipe.errors import UserError
@@ -18,6 +17,7 @@ from recpipe.sources.formats import CSV, LINES, PARQUET, parse
 from recpipe.sources.known import FORMATS
 from recpipe.sources.records import Accepted, Event
 from recpipe.sources.replay import origin_lines, read_origin
+from tests.lakes import empty_lake
 from tests.orders import COLUMNS, NOON, csv_lines, order, orders
 from tests.raw_lines import seconds, write_lines, write_parquet
 
@@ -161,7 +161,7 @@ def test_the_command_line_names_the_shops_formats(tmp_path, monkeypatch):
     (tmp_path / "settings.toml").write_text(
         '[sources.our-orders]\nuser_id = "a"\nitem_id = "b"\nevent_type = "view"\noccurred_at = "c"\n'
     )
-    delta.create_tables(tmp_path / "lake")
+    empty_lake(tmp_path / "lake")
     command = ["land", str(tmp_path / "settings.toml"), "--format", "orders", "--arrived-on", "2024-01-01"]
     refusal = CliRunner().invoke(app, command).exception
     assert str(refusal).startswith("expected a format out of our-orders, amazon-2018, ")

@@ -22,6 +22,7 @@ from recpipe.rejects import RejectLimit, accept
 from recpipe.settings import CHECKOUT, ImageSettings, Settings
 from recpipe.sources.pictures import Limits
 from recpipe.tables import ARRIVALS, ERASED_USERS, EVENTS, IMAGES, ITEM_INDEX, ITEMS, REJECTED_ROWS, REVIEWS
+from tests.lakes import empty_lake
 from tests.orders import COLUMNS, ORDERS, csv_lines, order
 from tests.pictures import gif, png
 from tests.raw_lines import item_2023, landed, review_2023, seconds, write_parquet
@@ -75,7 +76,7 @@ def three_days(landing):
 def one_run(spark, tmp_path_factory):
     """Three days taken in by one run after U4 was erased: the landing folder, the lake and the result."""
     home = tmp_path_factory.mktemp("one_run")
-    delta.create_tables(home / "lake")
+    empty_lake(home / "lake")
     delta.append(home / "lake", ERASED_USERS, [erased("U4")])
     three_days(home / "landing")
     lake = Lake(spark, home / "lake")
@@ -148,7 +149,7 @@ def test_day_by_day_gives_the_rows_of_one_run_also_after_a_crash(one_run, spark,
 
 
 def test_a_file_that_shows_up_in_a_sealed_day_is_not_read_and_named(tmp_path):
-    delta.create_tables(tmp_path / "lake")
+    empty_lake(tmp_path / "lake")
     delta.append(tmp_path / "lake", ARRIVALS, [arrival(arrived_on=day, kind="none", file="") for day in DAYS])
     landed(tmp_path / "landing", "reviews", "2024-01-02", "late.json", review_2023(user_id="U9"))
     for ds in DAYS:
@@ -160,7 +161,7 @@ def test_a_file_that_shows_up_in_a_sealed_day_is_not_read_and_named(tmp_path):
 
 def test_a_run_that_waited_while_another_sealed_its_day_adopts_the_others_rows(tmp_path):
     lake, said = tmp_path / "lake", []
-    delta.create_tables(lake)
+    empty_lake(lake)
     landed(tmp_path / "landing", "reviews", "2024-01-01", "r.json", review_2023())
     loser = Thread(target=lambda: said.append(ingest_reviews.main(MONDAY, Settings(home=tmp_path))))
     with ingest_lock(lake):
@@ -199,7 +200,7 @@ def land_pictures(landing):
 def shops_day(spark, tmp_path_factory):
     """A review, events of a shop's own files and pictures, taken in by the job: the lake's folder and the result."""
     home = tmp_path_factory.mktemp("shops_day")
-    delta.create_tables(home / "lake")
+    empty_lake(home / "lake")
     land_events(home / "landing")
     land_pictures(home / "landing")
     landed(home / "landing", "reviews", "2024-01-01", "r.json", review_2023(user_id="U1", parent_asin="I2"))
