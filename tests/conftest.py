@@ -2,8 +2,9 @@
 
 The environments cannot share a process (see pyproject.toml), so for each of the others a second pytest runs there and
 hands its reports over, pickle-free, by pytest's own serialisation. In another environment's Python, plain `pytest` runs
-only the tests that belong there. Three run at once on two cores: the end-to-end tests mostly wait for other processes,
-and a Spark session waits for itself half of the time, so that its tests run in two halves.
+only the tests that belong there. Four run at once on two cores, so that none is left to run alone at the end: the
+end-to-end tests mostly wait for other processes, and a Spark session waits for itself half of the time, so that its
+tests run in two halves.
 """
 
 import json
@@ -68,12 +69,12 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
     config = session.config
     if not is_the_whole_run(config) or config.option.collectonly:
         return (yield)
-    with ThreadPoolExecutor(max_workers=3) as three_at_a_time:
-        runs = {part: three_at_a_time.submit(run_there, part, config.rootpath) for part in PARTS}
+    with ThreadPoolExecutor(max_workers=4) as four_at_a_time:
+        runs = {part: four_at_a_time.submit(run_there, part, config.rootpath) for part in PARTS}
         try:
             result = yield
         except BaseException:
-            three_at_a_time.shutdown(cancel_futures=True)
+            four_at_a_time.shutdown(cancel_futures=True)
             raise
         for part, run in runs.items():
             done = run.result()

@@ -8,21 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from recpipe.sample import Sample, write_sample
+from recpipe.sample import write_sample
 from tests.end_to_end.kills import DRIVER, Point, kill_at
-from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, ERASED, FIRST, Shop
+from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, ERASED, FIRST, SAMPLE, SMALL, Shop
 from tests.few_rows import OF_FEW_ROWS
 from tests.pictures import png
 from tests.raw_lines import landed
-
-SMALL = (
-    ("RECPIPE_CARRY_FROM", "0"),  # so that a night carries features on, as a large shop's does
-    ("RECPIPE_MODEL__EPOCHS", "10"),
-    ("RECPIPE_MODEL__LEARNING_RATE", "0.01"),
-    ("RECPIPE_MODEL__DROPOUT", "0.1"),
-    ("RECPIPE_MODEL__ITEM_DROPOUT", "0"),
-)
-"""Few steps and large ones: trainings take a third of the time, and the models still beat the baselines."""
 
 ORDERS = """
 [sources.orders]
@@ -62,7 +53,7 @@ def nights(tmp_path_factory) -> Nights:
     spark = tmp_path_factory.mktemp("spark")
     (spark / "spark-defaults.conf").write_text("\n".join(f"{name} {value}" for name, value in OF_FEW_ROWS.items()))
     late = Shop(tmp_path_factory.mktemp("late"), (*SMALL, *ELSEWHERE, ("SPARK_CONF_DIR", str(spark))))
-    write_sample(forward.home / "landing", Sample(users=800, items=600, last_day=EMPTY_DAY))
+    write_sample(forward.home / "landing", SAMPLE)
     add_other_kinds(forward.home / "landing")
     for kind in ("reviews", "items"):
         shutil.rmtree(forward.home / "landing" / kind / f"arrived_on={EMPTY_DAY}", ignore_errors=True)

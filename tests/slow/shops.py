@@ -1,26 +1,23 @@
-"""A small shop with every kind of file on four days, two of them anchor days; a night of it is mostly start-up."""
+"""A small shop with every kind of file and four nights, before the first of which one anchor lies and among which
+another; a night of it is mostly start-up."""
 
 import hashlib
 import json
 import shutil
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from recpipe.sample import Sample, Wanted, write_sample
+from recpipe.sample import Wanted, write_sample
 from recpipe.tables import TABLES
-from tests.end_to_end.shop import PRIVATE, Digests, Shop
+from tests.end_to_end.shop import PRIVATE, SAMPLE, SMALL, Digests, Shop
 from tests.pictures import png
 from tests.raw_lines import landed
 
-DAYS = tuple(date(2024, 3, day) for day in range(1, 5))
-DAY_TO_COME = date(2024, 3, 5)
+DAYS = tuple(SAMPLE.arrivals[-4:])
+DAY_TO_COME = DAYS[-1] + timedelta(days=1)
 SETTINGS = (
-    ("RECPIPE_ANCHOR_EVERY_DAYS", "2"),
-    ("RECPIPE_CARRY_FROM", "0"),  # else so small a shop computes all anew
+    *SMALL,
     ("RECPIPE_MAX_REJECTED_SHARE", "0.5"),  # of a day's dozen lines one is rejected
-    ("RECPIPE_MODEL__EPOCHS", "25"),
-    ("RECPIPE_MODEL__BATCH_SIZE", "32"),
-    ("RECPIPE_MODEL__EMBEDDING_SIZE", "32"),
     ("RECPIPE_MODEL__THREADS", "1"),
 )
 FAULTS = {"late": 0.05, "edited": 0.05, "twice": 0.02, "missing_user": 0.01}
@@ -29,8 +26,7 @@ FAULTS = {"late": 0.05, "edited": 0.05, "twice": 0.02, "missing_user": 0.01}
 def land_shop(home: Path) -> None:
     """Reviews (late, edited, double and broken ones too), events, items, users and pictures of `DAYS`."""
     landing = home / "landing"
-    sample = Sample(users=500, items=150, days=len(DAYS), last_day=DAYS[-1])
-    planted = write_sample(landing, sample, Wanted(events="jsonl", faults=FAULTS))
+    planted = write_sample(landing, SAMPLE, Wanted(events="jsonl", faults=FAULTS))
     (home / "settings.toml").write_text(planted.mapping)
     for day, age in zip(DAYS[::2], (24, 25), strict=True):
         landed(landing, "users", str(day), "u.user", f"1|{age}|M|technician|85711".encode())
@@ -43,10 +39,10 @@ def land_day_to_come(home: Path) -> None:
     """An arrival after `DAYS`: reviews of that day and late ones, of known and new users and items."""
     reviews = [
         {"user_id": user_id, "parent_asin": f"TOMORROW{number}", "rating": 5.0, "title": "", "text": "late or new"}
-        | {"timestamp": int(datetime(2024, 3, day, 12, tzinfo=UTC).timestamp()) * 1000}
+        | {"timestamp": int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()) * 1000}
         for number in range(20)
         for user_id in ("U00001", "UNEW")
-        for day in (2, DAY_TO_COME.day)
+        for day in (DAYS[1], DAY_TO_COME)
     ]
     lines = [json.dumps(review).encode() for review in reviews]
     landed(home / "landing", "reviews", str(DAY_TO_COME), "tomorrow.jsonl", *lines)

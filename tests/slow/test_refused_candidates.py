@@ -13,11 +13,10 @@ import pytest
 
 from recpipe import delta
 from recpipe.environments import JOBS, environment_python
-from recpipe.sample import Sample, write_sample
+from recpipe.sample import write_sample
 from recpipe.settings import CHECKOUT
 from recpipe.tables import RECOMMENDATIONS
-from tests.end_to_end.conftest import SMALL
-from tests.end_to_end.shop import ANCHORS, EMPTY_DAY, Shop
+from tests.end_to_end.shop import ANCHORS, SAMPLE, SMALL, Shop
 
 FIRST, ANCHOR = ANCHORS
 KINDS = ("shuffled", "constant", "not finite", "without tail")
@@ -30,7 +29,7 @@ SERVED = "from recommendations_current order by user_id, rank"
 def unjudged(tmp_path_factory) -> Shop:
     """The lists of the night before are the champion's; the next one stands before its gate."""
     shop = Shop(tmp_path_factory.mktemp("unjudged"), SMALL)
-    write_sample(shop.home / "landing", Sample(users=800, items=600, last_day=EMPTY_DAY))
+    write_sample(shop.home / "landing", SAMPLE)
     shop.recpipe("init")
     shop.night(ANCHOR - timedelta(days=1))
     assert served_models(shop) == champion_of(shop) != []
