@@ -23,6 +23,9 @@ from recpipe.tables import ERASED_USERS, OF_USERS, RUNS, TABLES, Table
 STAGING = ".staging"
 """Folder of the lake for files that a job writes for itself and reads again."""
 
+_ROWS_AN_INSERT = 50
+"""Of a statement that is planned once: an eighth of the time of as many statements."""
+
 
 def create_tables(root: Path) -> list[str]:
     """Create the tables that do not exist yet, and give their names.
@@ -107,9 +110,6 @@ def open_table(root: Path, table: Table) -> DeltaTable:
         )
     return made
 
-
-_ROWS_AN_INSERT = 50
-"""Of a statement that is planned once: an eighth of the time of as many statements."""
 
 Days = tuple[date, date]  # the first and the last, both inclusive
 

@@ -3,8 +3,7 @@
 The environments cannot share a process (see pyproject.toml), so for each of the others a second pytest runs there and
 hands its reports over, pickle-free, by pytest's own serialisation. In another environment's Python, plain `pytest` runs
 only the tests that belong there. Three run at once on two cores: the end-to-end tests mostly wait for other processes,
-and a Spark session waits for itself half of the time, so that its tests run in two parts, of which the shorter one ends
-when there is still enough to do beside the part that follows it.
+and a Spark session waits for itself half of the time, so that its tests run in two halves.
 """
 
 import json
@@ -26,8 +25,8 @@ ELSEWHERE = {
 }
 BY_HAND = ("benchmarks", "slow")
 BESIDE = "end_to_end"
-HALF = ("test_build_features.py", "test_ingest_reviews.py", "test_carried_features.py", "test_erased_users.py")
-"""Of the Spark tests, and more, by the time that they take."""
+HALF = ("test_build_features.py", "test_ingest_reviews.py", "test_carried_features.py")
+"""Of the Spark tests, by the time that they take."""
 PARTS = {
     BESIDE: ("reader", (BESIDE,)),
     "spark": ("spark", tuple(f"--ignore=tests/transforms/{name}" for name in HALF)),

@@ -159,7 +159,7 @@ def test_a_commit_tells_what_made_it(settings):
 
 
 def test_a_day_stays_one_file_and_the_log_is_checkpointed(settings):
-    for _ in range(51):
+    for _ in range(51):  # of two commits each: with the hundredth there comes a checkpoint
         attempts.begin(settings, "embed", MONDAY, "a").end("success", "done")
     assert len(delta.snapshot_files(settings.lake, RUNS)) == 1
     assert len(runs(settings)) == 51

@@ -3,7 +3,6 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from tests.end_to_end.kills import DRIVER, Point, kill_at
 from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, ERASED, FIRST, SAMPLE, SMALL, Shop
 from tests.few_rows import OF_FEW_ROWS
 from tests.pictures import png
-from tests.raw_lines import landed
+from tests.raw_lines import landed, seconds
 
 ORDERS = """
 [sources.orders]
@@ -96,7 +95,7 @@ def add_days_to_come(landing: Path) -> None:
     user_id = json.loads(lines[0])["user_id"]
     reviews = [
         {"user_id": user_id, "parent_asin": f"TOMORROW{number}", "asin": f"TOMORROW{number}", "rating": 5.0, "text": ""}
-        | {"timestamp": int(datetime(2024, 3, day, 12, tzinfo=UTC).timestamp()) * 1000, "title": "late or new"}
+        | {"timestamp": seconds(f"2024-03-{day:02} 12:00") * 1000, "title": "late or new"}
         for number in range(50)
         for day in (5, 11)
     ]

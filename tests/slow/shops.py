@@ -4,14 +4,14 @@ another; a night of it is mostly start-up."""
 import hashlib
 import json
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from recpipe.sample import Wanted, write_sample
 from recpipe.tables import TABLES
 from tests.end_to_end.shop import PRIVATE, SAMPLE, SMALL, Digests, Shop
 from tests.pictures import png
-from tests.raw_lines import landed
+from tests.raw_lines import landed, seconds
 
 DAYS = tuple(SAMPLE.arrivals[-4:])
 DAY_TO_COME = DAYS[-1] + timedelta(days=1)
@@ -24,7 +24,7 @@ FAULTS = {"late": 0.05, "edited": 0.05, "twice": 0.02, "missing_user": 0.01}
 
 
 def land_shop(home: Path) -> None:
-    """Reviews (late, edited, double and broken ones too), events, items, users and pictures of `DAYS`."""
+    """Reviews (late, edited, double and broken too), events, items, users and pictures, up to the last of `DAYS`."""
     landing = home / "landing"
     planted = write_sample(landing, SAMPLE, Wanted(events="jsonl", faults=FAULTS))
     (home / "settings.toml").write_text(planted.mapping)
@@ -39,7 +39,7 @@ def land_day_to_come(home: Path) -> None:
     """An arrival after `DAYS`: reviews of that day and late ones, of known and new users and items."""
     reviews = [
         {"user_id": user_id, "parent_asin": f"TOMORROW{number}", "rating": 5.0, "title": "", "text": "late or new"}
-        | {"timestamp": int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()) * 1000}
+        | {"timestamp": seconds(f"{day} 12:00") * 1000}
         for number in range(20)
         for user_id in ("U00001", "UNEW")
         for day in (DAYS[1], DAY_TO_COME)
