@@ -3,7 +3,8 @@
 The environments cannot share a process (see pyproject.toml), so for each of the others a second pytest runs there and
 hands its reports over, pickle-free, by pytest's own serialisation. In another environment's Python, plain `pytest` runs
 only the tests that belong there. Three run at once on two cores: the end-to-end tests mostly wait for other processes,
-and a Spark session waits for itself half of the time, so that its tests run in two halves.
+and a Spark session waits for itself half of the time, so that its tests run in two halves; those of training do too,
+else the last of them run alone.
 """
 
 import json
@@ -25,13 +26,27 @@ ELSEWHERE = {
 }
 BY_HAND = ("benchmarks", "slow")
 BESIDE = "end_to_end"
-HALF = ("test_build_features.py", "test_ingest_reviews.py", "test_carried_features.py")
-"""Of the Spark tests, by the time that they take."""
+HALF = {
+    "spark": (
+        "transforms/test_build_features.py",
+        "transforms/test_ingest_reviews.py",
+        "transforms/test_carried_features.py",
+    ),
+    "train": ("model/test_jobs.py", "model/test_warm_nights.py", "model/test_ranks.py"),
+}
+"""Of an environment's tests, by the time that they take."""
+
+
+def halves(environment: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    half = HALF[environment]
+    others = tuple(f"--ignore=tests/{file}" for file in half)
+    return {environment: (environment, others), f"{environment}_half": (environment, half)}
+
+
 PARTS = {
     BESIDE: ("reader", (BESIDE,)),
-    "spark": ("spark", tuple(f"--ignore=tests/transforms/{name}" for name in HALF)),
-    "spark_half": ("spark", tuple(f"transforms/{name}" for name in HALF)),
-    "train": ("train", ()),
+    **halves("spark"),
+    **halves("train"),
     "airflow": ("airflow", ()),
 }
 """What else a whole run runs, the longest first: the environment and pytest's arguments, paths under `tests/`."""
