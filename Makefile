@@ -20,7 +20,7 @@ export UV_NO_PROGRESS := 1
 # Once here, else every process of a night where Python may not write bytecode compiles its imports anew (3 s of a job).
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup java demo up down backfill test test-slow slow-nights slow-beside check-backfill check-gate check-metrics bench-ingest bench-nightly bench-quality bench-protocols bench-feeding bench-peer lint lock clean
+.PHONY: help setup java demo up down backfill test test-slow slow-nights slow-beside check-backfill check-gate check-metrics bench-ingest bench-nightly bench-quality bench-ablation bench-protocols bench-feeding bench-peer lint lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
@@ -102,6 +102,9 @@ bench-nightly: setup ## First load and a night at a million and at eight million
 bench-quality: setup ## Ranking of public data beside published figures; DATA=beauty SEEDS=1 for a part, else hours; goes on where it was
 	@.venvs/train/bin/python -m tests.benchmarks.quality $(if $(DATA),--data $(DATA)) $(if $(SEEDS),--seeds $(SEEDS))
 
+bench-ablation: setup ## What each idea of the model is worth on public data, by validation; goes on where it was; two hours
+	@.venvs/train/bin/python -m tests.benchmarks.ablation
+
 check-gate: setup ## Which candidates the gate lets in and which not, simulated and trained and then broken: a line a case
 	@.venvs/train/bin/python -m pytest -v --no-header -p no:cacheprovider tests/evaluation/test_gate.py tests/model/test_refused_candidates.py
 
@@ -118,7 +121,7 @@ check-metrics: setup $(PEERS:%=.bench/agreement/%/.ready) ## Whether RecTools, L
 	@{ $(UV) venv --quiet --allow-existing --python $(PYTHON) $(@D) \
 	  && $(UV) pip sync --quiet --python $(@D)/bin/python $< && touch $@; } > $(@D).log 2>&1 || true
 
-bench-feeding: setup ## An epoch fed by Petastorm beside one from memory, on public data; minutes, run by hand
+bench-feeding: setup ## An epoch fed by Petastorm beside one from memory, on public data; ten minutes, run by hand
 	@.venvs/train/bin/python -m tests.benchmarks.feeding
 
 bench-peer: setup .bench/peer/venv/.ready ## Time to the quality of RecTools' SASRec, beside its own; BENCH="--epochs 5" for a part, else hours; goes on where it was

@@ -32,7 +32,7 @@ HALF = {
         "transforms/test_ingest_reviews.py",
         "transforms/test_carried_features.py",
     ),
-    "train": ("model/test_jobs.py", "model/test_warm_nights.py", "model/test_ranks.py"),
+    "train": ("model/test_jobs.py", "model/test_warm_nights.py"),
 }
 """Of an environment's tests, by the time that they take."""
 

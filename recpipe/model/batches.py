@@ -1,5 +1,7 @@
 """Training sequences through Petastorm: the only module that imports it."""
 
+import faulthandler
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from urllib.parse import unquote
 import numpy as np
 import pyarrow as pa
 from petastorm import make_batch_reader
+from petastorm.reader import Reader
 from pyarrow.filesystem import LocalFileSystem
 
 from recpipe import delta
@@ -21,6 +24,9 @@ from recpipe.tables import TRAINING_EXAMPLES
 PADDED = ("items", "days", "types")
 LISTS = (*PADDED, "attributes")
 FIELDS = (*LISTS, "length", "shuffle_key")
+
+STUCK_SECONDS = 300.0
+"""A read that takes longer says where it stands, again and again: a log without a word helps nobody."""
 
 
 class NativeFiles(LocalFileSystem):
@@ -67,10 +73,16 @@ class TrainingFiles:
         """All rows, once, in the order of shuffle_key, so that files and their order do not matter.
 
         Raises:
-            RowsLostError: the rows read are not as many as the table has, or lack a field.
+            RowsLostError: the rows read are not as many as the table has, lack a field, or hold
+                other than whole numbers and lists of one length.
         """
-        chunks = [] if self.rows == 0 else list(self._chunks())
-        read = sum(len(chunk.length) for chunk in chunks)
+        chunks, read = [], 0
+        with _told_when_stuck():
+            for chunk in self._chunks() if self.rows else ():
+                chunks.append(chunk)
+                read += len(chunk.length)
+                if read > self.rows:
+                    break  # one without an end would fill the memory
         if read != self.rows:
             raise RowsLostError(
                 f"expected {self.rows} training examples as in version {self.version} of the table, Petastorm gave "
@@ -98,10 +110,36 @@ class TrainingFiles:
                 filesystem=NativeFiles(),
             ) as reader,
         ):
-            for chunk in reader:
+            for chunk in _row_groups(reader):
                 if missing := set(FIELDS) - set(chunk._fields):  # Petastorm leaves out what it cannot read
                     raise RowsLostError(f"expected the fields {', '.join(FIELDS)}, found no {', '.join(missing)}")
+                _require_whole_numbers(chunk)
                 yield chunk
+
+
+def _row_groups(reader: Reader) -> Iterator:
+    """What Petastorm gives; of lists that are missing or of several lengths it complains in several ways."""
+    try:
+        yield from reader
+    except (RuntimeError, AttributeError) as error:
+        raise RowsLostError(f"expected lists of one length in every row, Petastorm said: {error}") from error
+
+
+def _require_whole_numbers(chunk: tuple) -> None:
+    """A null makes Petastorm give floats, which round the great ones, or objects."""
+    for name in FIELDS:
+        values = getattr(chunk, name)
+        if not np.issubdtype(values.dtype, np.integer):
+            raise RowsLostError(f"expected whole numbers without a null in {name}, found {values.dtype}")
+
+
+@contextmanager
+def _told_when_stuck() -> Iterator[None]:
+    faulthandler.dump_traceback_later(STUCK_SECONDS, repeat=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @contextmanager

@@ -16,7 +16,6 @@ of the peer is told in `peer/sasrec.py`, which runs in an environment of its own
 """
 
 import argparse
-import hashlib
 import json
 import os
 import subprocess
@@ -36,6 +35,7 @@ from recpipe.model.towers import TwoTower
 from recpipe.model.training import train
 from recpipe.settings import CHECKOUT, ModelSettings, code_hash
 from tests.benchmarks import public_data
+from tests.benchmarks.kept import kept, name_of, write
 from tests.benchmarks.public_data import Shop, Split
 from tests.benchmarks.quality import IDS_ONLY, RECIPE
 
@@ -96,12 +96,13 @@ def two_tower(settings: ModelSettings) -> Log:
 def kept_two_tower(work: Path, variant: str) -> Log:
     """The run as it was kept, or a new one in a process of its own. A run of other code or settings is another run."""
     settings = VARIANTS[variant]
-    file = work / f"{variant}-{_hash(code_hash(), settings.model_dump_json())}.json"
-    if not file.exists():
+
+    def alone() -> Log:
         print(f"two-tower, {variant}", flush=True)
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-            _write(file, alone.submit(two_tower, settings).result())
-    return json.loads(file.read_text())
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as one:
+            return one.submit(two_tower, settings).result()
+
+    return kept(work / f"{variant}-{name_of(code_hash(), settings.model_dump_json())}.json", alone)
 
 
 def peer(work: Path, python: Path, epochs: int, patience: int) -> Log:
@@ -111,7 +112,7 @@ def peer(work: Path, python: Path, epochs: int, patience: int) -> Log:
         subprocess.CalledProcessError: its script failed.
     """
     script = PEER / "sasrec.py"
-    folder = work / f"sasrec-{_hash(script.read_text(), (PEER / 'requirements.txt').read_text())}"
+    folder = work / f"sasrec-{name_of(script.read_text(), (PEER / 'requirements.txt').read_text())}"
     folder.mkdir(parents=True, exist_ok=True)
     shop = public_data.amazon("Beauty")
     if not (folder / "interactions.npz").exists():
@@ -144,7 +145,7 @@ def _judged(folder: Path, split: Split) -> Log:
     for epoch in (json.loads(timed.read_text()) if timed.exists() else [])[len(log) :]:
         vectors = folder / f"epoch-{epoch['epoch']:03}.npz"
         log.append(epoch | {"ndcg_at_10": _ndcg(vectors, split)})
-        _write(file, log)
+        write(file, log)
         vectors.unlink()
         print(f"peer, {_told(log[-1])}", flush=True)
     return log
@@ -205,16 +206,6 @@ def _told(epoch: dict[str, float]) -> str:
         f"epoch {epoch['epoch']}: {minutes['cpu_minutes']} minutes of CPU, {minutes['wall_minutes']} of wall, "
         f"validation NDCG@10 {epoch['ndcg_at_10']:.4f}"
     )
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
-
-
-def _write(file: Path, log: Log) -> None:
-    staged = file.with_suffix(".part")
-    staged.write_text(json.dumps(log))
-    staged.rename(file)
 
 
 def main() -> int:

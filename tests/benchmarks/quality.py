@@ -10,7 +10,6 @@ row ranks by the sum of their scores, which is one dot product of their vectors 
 """
 
 import argparse
-import hashlib
 import json
 import sys
 import time
@@ -27,6 +26,7 @@ from recpipe.model.judging import Contest, validator
 from recpipe.model.training import train
 from recpipe.settings import CHECKOUT, ModelSettings, code_hash
 from tests.benchmarks import public_data
+from tests.benchmarks.kept import kept, name_of
 from tests.benchmarks.public_data import REAL, Shop, Split
 
 RECIPE = ModelSettings(
@@ -143,17 +143,17 @@ def figures(
 def kept_run(work: Path, name: str, variant: str, seed: int) -> tuple[dict[str, object], Path]:
     """The run as it was kept, or a new one, and its vectors' file. A run of other code or settings is another run."""
     settings = DATA[name].variants[variant]
-    of = hashlib.sha256(f"{code_hash()} {settings.model_dump_json()}".encode()).hexdigest()[:12]
+    of = name_of(code_hash(), settings.model_dump_json())
     file = work / f"{name}-{variant}-{seed}-{of}.json"
     vectors = file.with_suffix(".npz")
-    if not file.exists():
+
+    def told() -> dict[str, object]:
         print(f"{name}, {variant}, seed {seed}", flush=True)
         found, arrays = run(DATA[name], settings, seed)
         np.savez(vectors, **arrays)
-        staged = file.with_suffix(".part")
-        staged.write_text(json.dumps(found))
-        staged.rename(file)
-    return json.loads(file.read_text()), vectors
+        return found
+
+    return kept(file, told), vectors
 
 
 def joined(data: DataSet, inputs: Sequence[str], kept: Sequence[Path]) -> dict[str, float]:

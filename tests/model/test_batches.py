@@ -1,8 +1,11 @@
+import re
 import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from deltalake.exceptions import DeltaError
 from pyarrow import parquet
 
 from recpipe import delta
@@ -89,6 +92,59 @@ def without_types(make_reader):
         return make_reader(*arguments, schema_fields=[name for name in schema_fields if name != "types"], **options)
 
     return make
+
+
+BIG = 2**53 + 1  # which a float cannot hold
+
+
+@pytest.mark.parametrize("name", ["shuffle_key", "length", "items"])
+def test_f04_a_null_is_refused_by_the_table_and_by_who_reads_a_file_that_has_one(shop, tmp_path, name):
+    rows = training_rows([Interaction("u", 5, 0), Interaction("v", 3, 2)], anchor=4, until=4)
+    rows[0]["shuffle_key"] = BIG
+    rows[1][name] = [None, *rows[1][name][1:]] if isinstance(rows[1][name], list) else None
+    with pytest.raises(DeltaError, match=r"failed validation check|cannot contain nulls"):
+        delta.overwrite_partition(shop.root, TRAINING_EXAMPLES, pa.Table.from_pylist(rows), day(4))
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    with pytest.raises(RowsLostError, match=f"expected whole numbers without a null in {name}, found float64"):
+        TrainingFiles((str(tmp_path / "rows.parquet"),), rows=2, version=0).read()
+
+
+@pytest.mark.parametrize("items", [[1, 2], None], ids=["shorter", "null"])
+def test_f05_lists_of_several_lengths_stop_the_run(tmp_path, items):
+    rows = training_rows([Interaction("u", 5, 0), Interaction("v", 3, 2)], anchor=4, until=4)
+    rows[1]["items"] = items
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    with pytest.raises(RowsLostError, match="expected lists of one length"):
+        TrainingFiles((str(tmp_path / "rows.parquet"),), rows=2, version=0).read()
+
+
+def test_f09_a_reader_without_an_end_stops_the_run(shop, monkeypatch):
+    shop.anchor(planted_chains(users=50, items=60, days=30), anchor=29, cut=20)
+    make = batches.make_batch_reader
+    monkeypatch.setattr(
+        batches, "make_batch_reader", lambda *files, **options: make(*files, **options | {"num_epochs": None})
+    )
+    with pytest.raises(RowsLostError, match="expected 50 training examples"):
+        TrainingFiles.of(shop.root, Rows(day(29), day(29))).read()
+
+
+def test_f09_a_reader_that_is_stuck_says_where(shop):
+    code = (
+        "import sys, time, datetime, pathlib\n"
+        "from recpipe.model import batches\n"
+        "batches.STUCK_SECONDS, whole = 0.2, batches.TrainingFiles._chunks\n"
+        "def slow(files):\n"
+        "    time.sleep(0.5)\n"
+        "    yield from whole(files)\n"
+        "batches.TrainingFiles._chunks = slow\n"
+        "day = datetime.date.fromisoformat(sys.argv[2])\n"
+        "print(len(batches.TrainingFiles.of(pathlib.Path(sys.argv[1]), (day, day)).read()))\n"
+    )
+    shop.anchor(planted_chains(users=50, items=60, days=30), anchor=29, cut=20)
+    command = [sys.executable, "-c", code, str(shop.root), day(29).isoformat()]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout == "50\n"
+    assert re.search(r"Timeout .*in slow", ended.stderr, re.DOTALL)
 
 
 def test_padding_that_the_lists_do_not_share_stops_the_run(shop, monkeypatch):

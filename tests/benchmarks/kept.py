@@ -1,0 +1,27 @@
+"""Runs that are kept in a file each, so that a benchmark that was stopped goes on where it was."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def name_of(*parts: str) -> str:
+    """A part of a file's name that is another one for a run of other code or settings."""
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:12]
+
+
+def kept(file: Path, run: Callable[[], Any]) -> Any:
+    """What the run gave, as JSON keeps it; it runs if there is no file of it."""
+    if not file.exists():
+        write(file, run())
+    return json.loads(file.read_text())
+
+
+def write(file: Path, value: Any) -> None:
+    """All of it or nothing."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    staged = file.with_suffix(".part")
+    staged.write_text(json.dumps(value))
+    staged.rename(file)
