@@ -75,7 +75,7 @@ def _side_by_side(page: reader.UserPage) -> Grid:
     for name in ("day", "reviewed", "rank", "recommended"):
         grid.add_column(name, no_wrap=True, overflow="ellipsis", max_width=29)
     for seen, best in zip_longest(page.history, page.recommendations):
-        left = (str(seen["reviewed_on"]), Text(seen["title"] or seen["item_id"])) if seen else ("", "")
+        left = (str(seen["happened_on"]), Text(seen["title"] or seen["item_id"])) if seen else ("", "")
         right = (str(best["rank"]), Text(best["title"] or best["item_id"])) if best else ("", "")
         grid.add_row(*left, *right)
     return grid

@@ -35,8 +35,8 @@ def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 def print_user(page: UserPage) -> None:
     who = page.user_id or "a stranger"
     if page.history:
-        rows = [(r["reviewed_on"], r["rating"], r["title"] or r["item_id"]) for r in page.history]
-        print_rows(f"Latest reviews of {who}", ["day", "stars", "item"], rows)
+        rows = [(r["happened_on"], r["event_type"], r["rating"], r["title"] or r["item_id"]) for r in page.history]
+        print_rows(f"History of {who}", ["day", "event", "stars", "item"], rows)
     rows = [(r["rank"], r["title"] or r["item_id"], f"{r['score']:.3f}", r["source"]) for r in page.recommendations]
     print_rows(f"Recommendations for {who}, as of {page.ds}", ["rank", "item", "score", "source"], rows)
 

@@ -18,11 +18,20 @@ HISTORY_SHOWN = 10
 _TITLES = """
     (select item_id, arg_max(title, arrived_on) as title from items where arrived_on <= $ds group by item_id)
 """
+_REVIEWS_OF_USER = """
+    (select item_id, reviewed_at as happened_at, 'review' as event_type, rating
+     from reviews where user_id = $user and arrived_on <= $ds
+     qualify row_number() over (partition by item_id, reviewed_at order by arrived_on desc) = 1)
+"""
+_EVENTS_OF_USER = """
+    (select distinct item_id, occurred_at as happened_at, event_type, null as rating
+     from events where user_id = $user and arrived_on <= $ds)
+"""
 
 
 @dataclass(frozen=True)
 class UserPage:
-    """A user's latest reviews, newest first, beside the user's recommendations, best first, as of ds."""
+    """A user's latest reviews and events, newest first, beside the user's recommendations, best first, as of ds."""
 
     user_id: str
     ds: date
@@ -67,7 +76,7 @@ def show(root: Path, user_id: str, ds: date | None = None) -> UserPage:
     Raises:
         UserError: nothing is served, that day has no recommendations, or nobody knows the user.
     """
-    wanted = (tables.ITEMS, tables.REVIEWS, tables.RECOMMENDATIONS, tables.RECOMMENDATIONS_CURRENT)
+    wanted = (tables.ITEMS, tables.REVIEWS, tables.EVENTS, tables.RECOMMENDATIONS, tables.RECOMMENDATIONS_CURRENT)
     connection = delta.connect(root, wanted)
     lists = "recommendations" if ds else "recommendations_current"
     day = ds or served_day(connection)
@@ -85,11 +94,10 @@ def show(root: Path, user_id: str, ds: date | None = None) -> UserPage:
     )
     history = rows_of(
         connection,
-        f"""select reviewed_at::date as reviewed_on, item_id, titles.title as title, rating
-            from (select * from reviews where user_id = $user and arrived_on <= $ds
-                  qualify row_number() over (partition by item_id, reviewed_at order by arrived_on desc) = 1)
+        f"""select happened_at::date as happened_on, event_type, item_id, titles.title as title, rating
+            from (from {_REVIEWS_OF_USER} union all from {_EVENTS_OF_USER})
             left join {_TITLES} titles using (item_id)
-            order by reviewed_at desc, item_id limit {HISTORY_SHOWN}""",
+            order by happened_at desc, item_id, event_type limit {HISTORY_SHOWN}""",
         user=user_id,
         ds=day,
     )

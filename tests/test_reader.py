@@ -5,6 +5,7 @@ import pytest
 from recpipe import delta, reader
 from recpipe.errors import UserError
 from recpipe.tables import (
+    EVENTS,
     ITEMS,
     METRICS,
     MODEL_VERDICTS,
@@ -15,7 +16,7 @@ from recpipe.tables import (
     WARM,
 )
 from tests.lakes import empty_lake
-from tests.rows import MONDAY, TUESDAY, item, recommendation, review, verdict
+from tests.rows import MONDAY, TUESDAY, event, item, recommendation, review, verdict
 
 
 @pytest.fixture
@@ -59,6 +60,19 @@ def test_history_is_newest_first_and_holds_nothing_that_arrived_later(lake):
     assert [(r["item_id"], r["title"], r["rating"]) for r in reader.show(lake, "ann").history] == [
         ("i5", None, 5.0),
         ("i4", "Pot", 2.0),
+    ]
+
+
+def test_history_holds_what_a_user_bought_viewed_and_reviewed(lake):
+    def at(hour: int, **values) -> dict:
+        return event("ann", "i4", occurred_at=datetime(2024, 1, 1, hour, tzinfo=UTC), **values)
+
+    delta.append(lake, EVENTS, [at(8, event_type="view"), at(9), at(9), at(23, arrived_on=TUESDAY)])
+    delta.append(lake, REVIEWS, [review("ann", "i4", reviewed_at=datetime(2024, 1, 1, 12, tzinfo=UTC), rating=2.0)])
+    assert [(r["event_type"], r["title"], r["rating"]) for r in reader.show(lake, "ann").history] == [
+        ("review", "Pot", 2.0),
+        ("purchase", "Pot", None),
+        ("view", "Pot", None),
     ]
 
 
