@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import date
@@ -22,6 +23,8 @@ from recpipe.tables import ERASED_USERS, OF_USERS, RUNS, TABLES, Table
 
 STAGING = ".staging"
 """Folder of the lake for files that a job writes for itself and reads again."""
+
+_BROKEN = re.compile(r"Invalid data found: (\d+) rows failed validation check")
 
 _ROWS_AN_INSERT = 50
 """Of a statement that is planned once: an eighth of the time of as many statements."""
@@ -170,7 +173,7 @@ def overwrite_partition(root: Path, table: Table, rows: Rows, day: date) -> int:
     """Replace the rows of ``day`` by ``rows`` in one commit; no rows clear the day. Gives the new version.
 
     Raises:
-        UserError: a row breaks a constraint of the table, or lies on another day.
+        ValueError: a row breaks a constraint of the table, or lies on another day.
     """
     return _write(root, table, rows, predicate=f"{table.day_column} = '{day.isoformat()}'")
 
@@ -206,9 +209,14 @@ def _write(root: Path, table: Table, rows: Rows, predicate: str | None, mode: st
                 commit_properties=commit_properties(table),
             )
         except DeltaError as error:
-            if "No space left on device" not in str(error):
-                raise
-            raise OSError(errno.ENOSPC, f"expected room to write table {table.name}, found none; free some") from None
+            if "No space left on device" in str(error):
+                said = f"expected room to write table {table.name}, found none; free some"
+                raise OSError(errno.ENOSPC, said) from None
+            if broken := _BROKEN.search(str(error)):  # it goes on with the rows, and what people wrote is for no log
+                said = f"expected rows of table {table.name} as its contract says"
+                where = f" and where {predicate}" if predicate else ""
+                raise ValueError(f"{said}{where}, found {broken[1]} others; nothing was written") from None
+            raise
         return target.version()
 
 
