@@ -95,7 +95,7 @@ def test_the_file_adds_little_to_importing_airflow_and_brings_no_spark_no_torch_
     assert heavy == []
 
 
-def test_a_run_without_a_date_fails_at_its_first_task_and_no_job_starts(dag, database, capfd):
+def test_g01_a_run_without_a_date_fails_at_its_first_task_and_no_job_starts(dag, database, capfd):
     run = dag.test(logical_date=None)
     states = {task.task_id: task.state for task in run.get_task_instances()}
     assert states == {"ingest_reviews": "failed"} | dict.fromkeys(list(JOBS)[1:], "upstream_failed")

@@ -106,7 +106,7 @@ def test_doctor_names_what_is_missing_and_the_command_that_mends_it(shop):
     assert "MISSING" not in shop.recpipe("doctor")
 
 
-def test_a_killed_job_leaves_no_process_behind(shop):
+def test_g05_a_killed_job_leaves_no_process_behind(shop):
     shop.recpipe("init")
     landing = shop.home / "landing" / "reviews" / "arrived_on=2024-01-01"
     landing.mkdir(parents=True)
