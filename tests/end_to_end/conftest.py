@@ -9,19 +9,10 @@ import pytest
 
 from recpipe.sample import write_sample
 from tests.end_to_end.kills import DRIVER, Point, kill_at
-from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, ERASED, FIRST, SAMPLE, SMALL, Shop
+from tests.end_to_end.shop import BUSY_DAY, EMPTY_DAY, ERASED, FIRST, ORDERS, SAMPLE, SMALL, Shop
 from tests.few_rows import OF_FEW_ROWS
 from tests.pictures import png
 from tests.raw_lines import landed, seconds
-
-ORDERS = """
-[sources.orders]
-user_id = "buyer"
-item_id = "sku"
-event_type = "purchase"
-occurred_at = "paid_at"
-"""
-
 
 HERE = (("TZ", "America/Los_Angeles"),)
 ELSEWHERE = (

@@ -30,6 +30,15 @@ SMALL = (
 )
 """Few steps and large ones: trainings take a third of the time, and the models still beat the baselines."""
 
+ORDERS = """
+[sources.orders]
+user_id = "buyer"
+item_id = "sku"
+event_type = "purchase"
+occurred_at = "paid_at"
+"""
+"""Of `settings.toml`: how files of orders are read."""
+
 ANCHORS = (date(2024, 3, 1), date(2024, 3, 8))
 ERASED = "U00003"
 """A user with reviews in the first arrival and later, erased before the first night."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recpipe.sample import Wanted, write_sample
 from recpipe.tables import TABLES
-from tests.end_to_end.shop import PRIVATE, SAMPLE, SMALL, Digests, Shop
+from tests.end_to_end.shop import ORDERS, PRIVATE, SAMPLE, SMALL, Digests, Shop
 from tests.pictures import png
 from tests.raw_lines import landed, seconds
 
@@ -26,9 +26,11 @@ FAULTS = {"late": 0.05, "edited": 0.05, "twice": 0.02, "missing_user": 0.01}
 def land_shop(home: Path) -> None:
     """Reviews (late, edited, double and broken too), events, items, users and pictures, up to the last of `DAYS`."""
     landing = home / "landing"
-    planted = write_sample(landing, SAMPLE, Wanted(events="jsonl", faults=FAULTS))
-    (home / "settings.toml").write_text(planted.mapping)
+    write_sample(landing, SAMPLE, Wanted(faults=FAULTS))
+    (home / "settings.toml").write_text(ORDERS)
     for day, age in zip(DAYS[::2], (24, 25), strict=True):
+        bought = [f"U{user:05},GIFT{age},{seconds(f'{day} 10:00')}".encode() for user in range(1, 4)]
+        landed(landing, "events", str(day), "orders.csv", b"buyer,sku,paid_at", *bought)
         landed(landing, "users", str(day), "u.user", f"1|{age}|M|technician|85711".encode())
         picture = landing / "images" / f"arrived_on={day}" / "GIFT.png"
         picture.parent.mkdir(parents=True)
