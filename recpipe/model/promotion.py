@@ -9,7 +9,7 @@ from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.evaluation import gate
 from recpipe.job import JobResult
-from recpipe.model.anchors import champion_before, skip_reason
+from recpipe.model.anchors import champion, champion_before, skip_reason
 from recpipe.model.candidates import ATTEMPTS, Inputs, read_inputs, refit, told_start, train_candidate
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.judgement import MODEL, Judgement, judge
@@ -40,13 +40,21 @@ def decide_anchors(settings: Settings, anchors: Sequence[date]) -> JobResult:
     for anchor in anchors:
         verdict, written = record(settings, anchor, decide(settings, registry, anchor))
         versions, recorded = versions | written, recorded + bool(written)
-        said.append(f"{anchor} {verdict.verdict}{'' if written else ' by another run'}: {verdict.reason}")
+        by_whom = "" if written else " by another run"
+        said.append(f"{anchor} {verdict.verdict}{by_whom}: {verdict.reason}{_overruled(settings, anchor, verdict)}")
         if verdict.verdict == "failed":
             broken.append(said[-1])
     if broken:
         raise UserError("; ".join(broken) + "; later nights use the champion")
     read = sum(delta.count_rows(settings.lake, EVALUATION_EXAMPLES, anchor) for anchor in anchors)
     return JobResult("; ".join(said), {EVALUATION_EXAMPLES.name: read}, {MODEL_VERDICTS.name: recorded}, versions)
+
+
+def _overruled(settings: Settings, anchor: date, verdict: Verdict) -> str:
+    serves = champion(settings.lake, anchor)
+    if verdict.verdict != "promoted" or (serves and serves.model_version == verdict.model_version):
+        return ""
+    return f"; but people decided for that day too, after which {serves.model_version if serves else 'no model'} serves"
 
 
 def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:
@@ -86,8 +94,10 @@ def _verdict(
 
 
 def _champion_before(settings: Settings, registry: Registry, inputs: Inputs) -> Checkpoint | None:
-    """The champion on the day that the candidate knows; it is as old as the candidate or older, never newer."""
-    standing = champion_before(settings.lake, inputs.anchor, inputs.plan.candidate.ds)
+    """The model that the candidate would take the place of, also one that people chose since; it is of an earlier
+    anchor, so that it knows no more than the candidate.
+    """
+    standing = champion_before(settings.lake, inputs.anchor, inputs.anchor)
     return standing and registry.load(standing.model_version)
 
 

@@ -38,8 +38,7 @@ def tables(settings: Settings) -> list[list[tuple]]:
 
 
 def version(settings: Settings, anchor: int) -> str:
-    [found] = [row[3] for row in tables(settings)[0] if row[0] == day(anchor)]
-    return found
+    return next(row[3] for row in tables(settings)[0] if row[0] == day(anchor))
 
 
 def model_of(settings: Settings, stage: str, anchor: int) -> Checkpoint:
@@ -121,6 +120,23 @@ def decide_again(settings: Settings, anchor: int, effective_from: int, model_ver
 
 def forget_decision(settings: Settings, anchor: int) -> None:
     delta.overwrite_partition(settings.lake, MODEL_VERDICTS, [], day(anchor))
+
+
+def test_a_candidate_meets_the_model_that_people_put_back(decided):
+    met = "select model_version from metrics where ds = ? and model = 'champion' and metric = 'ndcg_at_10' limit 1"
+    second, first = version(decided, 22), version(decided, 15)
+    assert delta.connect(decided.lake).execute(met, [day(29)]).fetchall() == [(second,)]
+    forget_decision(decided, 29)
+    decide_again(decided, 15, 26, first)
+    promote_model.main(day(29), decided)
+    assert delta.connect(decided.lake).execute(met, [day(29)]).fetchall() == [(first,)]
+
+
+def test_a_promoted_model_that_people_overruled_for_its_day_is_said_not_to_serve(decided):
+    forget_decision(decided, 29)
+    decide_again(decided, 15, 29, version(decided, 15))
+    message = promote_model.main(day(29), decided).message
+    assert f"but people decided for that day too, after which {version(decided, 15)} serves" in message
 
 
 def test_a_model_that_knew_more_than_the_rows_is_no_start(decided, capsys):
