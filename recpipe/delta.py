@@ -266,10 +266,12 @@ def _connect(
 ) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
+    read = set(erased)
     for table in tables:
         files = snapshot_files(root, table, between=between)
         connection.execute(_view(table, files, erased if table in OF_USERS else []))
-    connection.execute(f"set allowed_directories = ['{_quoted(str(root))}']")
+        read.update(files)
+    connection.execute(f"set allowed_paths = {_listed(sorted(read))}")  # not folders: older files have erased users
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     return connection

@@ -45,13 +45,18 @@ def rows_of(connection: duckdb.DuckDBPyConnection, sql: str, **parameters: Any) 
 
 
 def query(root: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of ``sql`` over the lake's tables.
+    """Column names and rows of ``sql``, which asks the lake's tables and changes nothing.
 
     Raises:
-        UserError: DuckDB refuses the statement.
+        UserError: DuckDB refuses the statement, or it is none that asks.
     """
+    lake = delta.connect(root)
     try:
-        result = delta.connect(root).sql(sql)
+        # describe, show and summarize are selects; what explain analyze runs may be anything
+        if {statement.type for statement in lake.extract_statements(sql)} - {duckdb.StatementType.SELECT}:
+            said = "expected a statement that asks, such as select, found one that may write; nothing was done"
+            raise UserError(said)
+        result = lake.sql(sql)
         return ([], []) if result is None else (result.columns, result.fetchall())
     except duckdb.Error as error:
         raise UserError(f"the query was refused: {_one_line(error)}") from None

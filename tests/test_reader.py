@@ -105,11 +105,45 @@ def test_a_query_gives_columns_and_rows(lake):
     )
 
 
-@pytest.mark.parametrize("sql", ["select * from", "select nothing from reviews", "copy reviews to '/tmp/x.csv'"])
+@pytest.mark.parametrize("sql", ["select * from", "select nothing from reviews", "from '/etc/passwd'"])
 def test_a_refused_query_is_one_line(lake, sql):
     with pytest.raises(UserError, match="the query was refused") as refusal:
         reader.query(lake, sql)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "copy (select 1) to '{file}' (format csv)",
+        "select 1; copy (select 1) to '{file}' (format csv)",
+        "export database '{lake}/out'",
+        "attach '{lake}/new.db'",
+        "create table mine as select 1",
+        "explain analyze copy (select 1) to '{file}' (format csv)",
+        "explain analyze create table mine as select 1",
+    ],
+)
+def test_a_query_that_may_write_is_refused_and_changes_nothing(lake, sql):
+    [file] = delta.snapshot_files(lake, RECOMMENDATIONS_CURRENT)
+    before = {path: path.read_bytes() for path in sorted(lake.rglob("*")) if path.is_file()}
+    with pytest.raises(UserError, match="expected a statement that asks"):
+        reader.query(lake, sql.format(file=file, lake=lake))
+    assert {path: path.read_bytes() for path in sorted(lake.rglob("*")) if path.is_file()} == before
+
+
+def test_a_query_that_only_asks_may_take_any_shape(lake):
+    for sql in ("describe recommendations", "show tables", "summarize items", "with a as (select 1 as x) from a"):
+        assert reader.query(lake, sql)[1]
+
+
+def test_a_query_reads_no_file_behind_the_views(lake):
+    with pytest.raises(UserError, match="query was refused: Permission Error"):
+        reader.query(lake, f"from read_parquet('{lake}/recommendations/*/*.parquet')")
+    delta.overwrite_partition(lake, RECOMMENDATIONS, [], MONDAY)
+    [older, *_] = (lake / "recommendations").rglob("*.parquet")
+    with pytest.raises(UserError, match="query was refused: Permission Error"):
+        reader.query(lake, f"from read_parquet('{older}')")
 
 
 def test_models_are_shown_with_their_figures(lake):
