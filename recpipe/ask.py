@@ -46,6 +46,9 @@ def query(
     """Ask the tables in SQL: `recpipe query "select * from recommendations_current limit 5"`."""
     columns, rows = reader.query(read_settings().lake, sql)
     if as_json:
+        if len(set(columns)) < len(columns):
+            twice = max(columns, key=columns.count)
+            raise UserError(f"expected columns of different names, found two named {twice}; rename one by `as`")
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
     print_rows("", columns, rows)

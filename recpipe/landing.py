@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -45,9 +45,11 @@ class Landed:
     def __str__(self) -> str:
         first, last, total = min(self.lines), max(self.lines), sum(self.lines.values())
         days = f"on {first}" if first == last else f"on {len(self.lines)} days, {first} to {last}"
+        to_come = {day: count for day, count in self.lines.items() if day >= datetime.now(UTC).date()}
+        waits = f"; {sum(to_come.values()):,} of them wait for days that are not over, to {last}" if to_come else ""
         known = f"; {self.known} of its files had landed before" if self.known else ""
         not_taken = f"; not taken: {', '.join(self.not_taken)}" if self.not_taken else ""
-        return f"{self.file}: {total:,} lines of {self.layout.format} {days}{known}{not_taken}"
+        return f"{self.file}: {total:,} lines of {self.layout.format} {days}{waits}{known}{not_taken}"
 
 
 def landed_files(landing: Path, kinds: Sequence[str] = KINDS) -> list[LandedFile]:
@@ -73,9 +75,12 @@ def _data_in(folder: Path) -> list[Path]:
 def _folder_day(folder: Path) -> date:
     match = _DAY_FOLDER.fullmatch(folder.name)
     try:
-        return date.fromisoformat(match[1] if match else "")
+        day = date.fromisoformat(match[1] if match else "")
     except ValueError:
         raise UserError(f"expected a folder such as arrived_on=2024-01-31, found {folder}; rename or move it") from None
+    if day < MIN_DAY:  # else every day since would be sealed as one on which nothing arrived
+        raise UserError(f"expected a folder of a day from {MIN_DAY} on, found {folder}; rename or move it")
+    return day
 
 
 def land(
@@ -156,6 +161,8 @@ def _copy(dump: Dump, folder: Path, day: date) -> Landed:
 
 def _cut(dump: Dump, folder: Path, first: date) -> Landed:
     lines = cut(dump.path, dump.origin, dump.layout, first, folder / dump.layout.format.kind)
+    if not lines:
+        raise UserError(f"expected records in {dump.origin}, found none; leave it out, or land it on a day as it is")
     return Landed(cut_name(dump.origin), dump.layout, lines, not_taken=dump.not_taken)
 
 

@@ -108,7 +108,7 @@ def job_task(job: str, settings: Settings, **options: Any) -> BaseOperator:
     variables = job_variables(environment, {"PATH": os.environ.get("PATH", os.defpath)})
     variables["RECPIPE_HOME"] = str(settings.home)
     if job == "build_features":
-        variables["RECPIPE_FULL_REFRESH"] = "{{ params.full_refresh }}"
+        variables["RECPIPE_FULL_REFRESH"] = str(settings.full_refresh or "{{ params.full_refresh }}")
     if environment == "spark":
         return SparkSubmitOperator(
             task_id=job,

@@ -1,6 +1,7 @@
 """What the command line shows: tables in the terminal, or JSON."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from recpipe.serving import Served
 from recpipe.status import DayStatus, commands
 
 out = Console(highlight=False, soft_wrap=False)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -25,11 +27,17 @@ def print_json(value: Any) -> None:
 
 
 def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    grid = Grid(*columns, title=title or None, title_justify="left")
+    grid = Grid(title=_plain(title) if title else None, title_justify="left")
+    for column in columns:
+        grid.add_column(_plain(column))
     for row in rows:
-        # Text, not str: a title of the shop may hold what rich would take for markup.
-        grid.add_row(*(Text("" if value is None else str(value)) for value in row))
+        grid.add_row(*map(_plain, row))
     out.print(grid)
+
+
+def _plain(value: Any) -> Text:
+    """What the shop wrote, and neither markup for rich nor commands for the terminal."""
+    return Text("" if value is None else _CONTROLS.sub(" ", str(value)))
 
 
 def print_user(page: UserPage) -> None:

@@ -357,7 +357,13 @@ class Settings(BaseSettings):
 
 
 def home_folder() -> Path:
-    return Path(os.environ.get("RECPIPE_HOME", ".recpipe")).expanduser().absolute()
+    """Raises:
+    UserError: its path has what Delta Lake's writer takes for more than a letter.
+    """
+    home = Path(os.environ.get("RECPIPE_HOME", ".recpipe")).expanduser().absolute()
+    if found := set("[]%*?") & set(str(home)):
+        raise UserError(f"expected a RECPIPE_HOME without {' '.join(sorted(found))}, found {home}; name another folder")
+    return home
 
 
 def read_settings() -> Settings:

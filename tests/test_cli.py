@@ -13,10 +13,10 @@ from recpipe.cli import app
 from recpipe.errors import UserError
 from recpipe.intake import Intake
 from recpipe.rejects import RejectLimit
-from recpipe.tables import ARRIVALS, RUNS
+from recpipe.tables import ARRIVALS, RECOMMENDATIONS, RUNS
 from tests.lakes import empty_lake
 from tests.raw_lines import landed, review_2023, write_lines
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, recommendation
 
 
 @pytest.fixture
@@ -54,6 +54,20 @@ def test_a_stopped_day_is_shown_accepted_and_shown_again(home):
     assert state_of_tuesday() == "accepted: 52 of 400 rejected, to be run again"
     with pytest.raises(UserError, match="expected a day such as"):
         recpipe("accept", "yesterday")
+
+
+def test_what_a_shop_wrote_is_shown_and_neither_obeyed_nor_taken_for_markup(home):
+    said = recpipe("query", "select chr(27) || ']0;gone' || chr(7) || '[red]title' as \"[/b]\"")
+    assert "[/b]" in said
+    assert " ]0;gone [red]title" in said
+    assert "\x1b" not in said
+    delta.append(home / "lake", RECOMMENDATIONS, [recommendation("u[/b]", 1, "i")])
+    assert "Recommendations for u[/b], as of" in recpipe("show", "u[/b]", "--ds", str(MONDAY))
+
+
+def test_columns_of_one_name_are_not_lost_in_json(home):
+    with pytest.raises(UserError, match="expected columns of different names, found two named a"):
+        recpipe("query", "select 1 as a, 2 as a", "--json")
 
 
 def test_landing_a_file_that_the_lake_has_is_said_at_once(home):

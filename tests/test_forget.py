@@ -29,7 +29,7 @@ from recpipe.tables import (
 )
 from tests.lakes import empty_lake
 from tests.naming import naming
-from tests.raw_lines import landed, review_2023
+from tests.raw_lines import item_2023, landed, review_2023
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, event, recommendation, review, user_feature
 from tests.rows import user as user_row
 
@@ -220,6 +220,7 @@ def test_landing_files_with_lines_of_the_user_are_named(lake, tmp_path):
     landed(landing, "reviews", "2024-01-02", "cut.json.gz", theirs, zipped=True).write_bytes(b"\x1f\x8b cut")
     elsewhere = landed(landing, "reviews", "2024-01-05", "e.json", theirs)
     landed(landing, "items", "2024-01-01", "i.json", theirs)
+    landed(landing, "reviews", "2024-01-01", "i.json", item_2023())
     same = arrival(arrived_on=WEDNESDAY, file="again.json.gz", same_as="2024-01-01/m.json")
     delta.append(lake, ARRIVALS, [arrival(file="m.json"), same])
     found = forget.find(lake, landing, GONE, FORMATS)

@@ -210,6 +210,32 @@ def test_what_is_no_day_folder_is_refused_and_what_is_no_data_is_passed_over(lan
         landed_files(landing)
 
 
+def test_a_folder_of_a_day_before_1995_is_refused(landing):
+    landed(landing, "items", "0203-07-01", "i.json", item_2018())
+    with pytest.raises(
+        UserError, match=r"expected a folder of a day from 1995-01-01 on, found .*arrived_on=0203-07-01"
+    ):
+        landed_files(landing)
+
+
+def test_a_replay_says_which_lines_wait_for_days_to_come(tmp_path, landing):
+    lines = (
+        review_2018(),
+        review_2018(unixReviewTime=seconds("2099-01-01")),
+        review_2018(unixReviewTime=seconds("2098-01-01")),
+    )
+    [report] = replay([write_lines(tmp_path / "r.json", *lines)], Choice("amazon-2018"), landing, DAY)
+    assert str(report).endswith("to 2099-01-01; 2 of them wait for days that are not over, to 2099-01-01")
+
+
+def test_a_dump_without_a_record_is_refused(tmp_path, landing):
+    file = write_lines(tmp_path / "r.csv", b"user,item,rating,timestamp")
+    assert "expected records in r.csv, found none" in refusal(
+        [file], Choice("amazon-2018-csv"), landing, DAY, put=replay
+    )
+    assert everything_in(landing) == []
+
+
 def test_no_landing_folder_is_an_empty_one(landing):
     assert landed_files(landing) == []
 

@@ -26,6 +26,13 @@ def test_home_is_the_folder_that_the_environment_names(home):
     assert settings.landing == home / "landing"
 
 
+@pytest.mark.parametrize("folder", ["a[b", "a%41", "a*"])
+def test_a_home_that_delta_cannot_write_to_is_refused(home, monkeypatch, folder):
+    monkeypatch.setenv("RECPIPE_HOME", str(home / folder))
+    with pytest.raises(UserError, match=r"expected a RECPIPE_HOME without .*; name another folder"):
+        read_settings()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -32,10 +32,10 @@ def dag_run(**given: Any) -> DagRun:
     return DagRun.model_validate(fields | given)
 
 
-def rendered(job: str, run: DagRun, params: dict[str, Any]) -> Any:
+def rendered(job: str, run: DagRun, params: dict[str, Any], **settings: Any) -> Any:
     """The task of ``job`` as it would run, with the processing date filled in."""
     with DAG("a_dag", schedule=None, user_defined_macros={"processing_date": processing_date}) as dag:
-        task = job_task(job, Settings(home="/shop"))
+        task = job_task(job, Settings(home="/shop", **settings))
     context = {"params": params, "dag_run": run, "run_id": run.run_id}
     task.render_template_fields(context, dag.get_template_env())
     return task
@@ -97,6 +97,12 @@ def test_a_full_refresh_reaches_the_job_that_makes_features_in_any_run(run_type,
     task = rendered("build_features", dag_run(run_type=run_type), params)
     assert task.env_vars["RECPIPE_FULL_REFRESH"] == str(wanted)
     assert "RECPIPE_FULL_REFRESH" not in rendered("ingest_reviews", dag_run(run_type=run_type), params).env_vars
+
+
+def test_a_full_refresh_that_is_set_counts_whatever_a_run_says():
+    params = {"run_date": None, "full_refresh": False}
+    task = rendered("build_features", dag_run(), params, full_refresh=True)
+    assert task.env_vars["RECPIPE_FULL_REFRESH"] == "True"
 
 
 def test_the_environment_of_the_scheduler_does_not_go_into_the_dag(monkeypatch):
