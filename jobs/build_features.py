@@ -1,6 +1,7 @@
-"""Features of users and items as of ds, and the examples of anchor days up to ds that have none yet."""
+"""Features of users and items as of ds, and the examples of anchor days up to ds that need some."""
 
 from datetime import date
+from functools import partial
 
 from recpipe.anchors import anchor_days, require_known, without_examples
 from recpipe.examples import build_examples
@@ -8,14 +9,15 @@ from recpipe.features import A_DAY, why_not_carried, write_all, write_anchor, wr
 from recpipe.job import JobResult, run_job
 from recpipe.lake import Lake, Written, spark_session
 from recpipe.settings import Settings
-from recpipe.tables import EVENTS, ITEM_FEATURES, REVIEWS, USER_FEATURES
+from recpipe.tables import EVENTS, ITEM_FEATURES, REVIEWS, TRAINING_EXAMPLES, USER_FEATURES
 
 
 def main(ds: date, settings: Settings) -> JobResult:
     known = require_known(settings.lake, ds)
-    due = without_examples(settings.lake, anchor_days(known.first_arrival, ds, settings.anchor_every_days))
+    anchors = anchor_days(known.first_arrival, ds, settings.anchor_every_days)
     with spark_session(settings) as spark:
         lake = Lake(spark, settings.lake, settings.audit)
+        due = without_examples(settings.lake, anchors, partial(lake.is_as_now, TRAINING_EXAMPLES))
         written = {}
         for _, anchor in due:  # first, since features are made of numbers that anchors give
             written |= write_anchor(lake, anchor, ds, settings)

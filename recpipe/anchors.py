@@ -1,6 +1,6 @@
 """Anchor days, on which a model is trained: which they are, which lack examples, where to cut. No Spark."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -51,16 +51,19 @@ def with_previous(anchors: Sequence[date]) -> list[tuple[date | None, date]]:
     return list(pairwise([None, *anchors]))
 
 
-def without_examples(root: Path, anchors: Sequence[date]) -> list[tuple[date | None, date]]:
-    """The anchors, ascending and each with the one before it, that lack training examples and need them.
+def without_examples(
+    root: Path, anchors: Sequence[date], is_as_now: Callable[[date], bool]
+) -> list[tuple[date | None, date]]:
+    """The anchors, ascending and each with the one before it, that need training examples and lack them, or have some
+    that other code or settings made, or with users who were erased since (``is_as_now`` tells which do not).
 
-    Those are the undecided ones and, since the candidate of one is trained on the examples of the one before, that one
-    too, though it be decided: its examples may have been dropped with a user who was erased.
+    Those that need them are the undecided ones and, since the candidate of one is trained on the examples of the one
+    before, that one too, though it be decided.
     """
     decided, found = delta.days(root, MODEL_VERDICTS), delta.days(root, TRAINING_EXAMPLES)
     pairs = with_previous(anchors)
     needed = {day for pair in pairs if pair[1] not in decided for day in pair}
-    return [pair for pair in pairs if pair[1] in needed and pair[1] not in found]
+    return [pair for pair in pairs if pair[1] in needed and not (pair[1] in found and is_as_now(pair[1]))]
 
 
 def cut_days(interactions_a_day: Mapping[date, int], share: float, count: int) -> list[date]:

@@ -119,8 +119,8 @@ class ModelSettings(Section):
     negatives: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
     """Negatives drawn for each batch."""
     logq: Literal["counts", "streaming", "none"] = "counts"
-    """How an item's share among targets is known, by which its score as a negative is corrected: counted, or estimated
-    on the way; none: not corrected."""
+    """How an item's share among targets is known, by which `sampled_softmax` corrects its score as a negative: counted,
+    or estimated on the way; none: not corrected."""
     hardest: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Negatives that count for a prediction, those of the greatest scores; 0: all."""
     half_life_days: Annotated[float | None, Field(gt=0, le=100_000)] = None

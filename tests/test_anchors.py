@@ -57,20 +57,30 @@ def with_examples(root, *days):
         delta.overwrite_partition(root, TRAINING_EXAMPLES, [{**row, "ds": day}], day)
 
 
+def always(day: date) -> bool:
+    return True
+
+
+def never(day: date) -> bool:
+    return False
+
+
 def test_an_undecided_anchor_and_the_one_before_it_need_examples(root):
     anchors = [MONDAY, TUESDAY, WEDNESDAY]
-    assert without_examples(root, anchors) == [(None, MONDAY), (MONDAY, TUESDAY), (TUESDAY, WEDNESDAY)]
+    assert without_examples(root, anchors, always) == [(None, MONDAY), (MONDAY, TUESDAY), (TUESDAY, WEDNESDAY)]
     delta.append(root, MODEL_VERDICTS, [verdict(ds=MONDAY), verdict(ds=TUESDAY)])
-    assert without_examples(root, anchors) == [(MONDAY, TUESDAY), (TUESDAY, WEDNESDAY)]
+    assert without_examples(root, anchors, always) == [(MONDAY, TUESDAY), (TUESDAY, WEDNESDAY)]
     with_examples(root, WEDNESDAY)
-    assert without_examples(root, anchors) == [(MONDAY, TUESDAY)]
+    assert without_examples(root, anchors, always) == [(MONDAY, TUESDAY)]
     with_examples(root, TUESDAY)
-    assert without_examples(root, anchors) == []
+    assert without_examples(root, anchors, always) == []
+    assert without_examples(root, anchors, lambda day: day == TUESDAY) == [(TUESDAY, WEDNESDAY)]  # of other settings
+    assert without_examples(root, anchors, never) == [(MONDAY, TUESDAY), (TUESDAY, WEDNESDAY)]
 
 
 def test_decided_anchors_need_no_examples(root):
     delta.append(root, MODEL_VERDICTS, [verdict(ds=MONDAY), verdict(ds=TUESDAY)])
-    assert without_examples(root, [MONDAY, TUESDAY]) == []
+    assert without_examples(root, [MONDAY, TUESDAY], never) == []
 
 
 def test_known_is_what_arrived_up_to_ds(root):

@@ -29,10 +29,11 @@ POPULAR_RECENT = "popular_recent"
 
 @dataclass(frozen=True)
 class Known:
-    """What all models are given: who had what up to a day. Items are candidates' numbers, others are padding."""
+    """What all models are given: who met what up to a day. Items are candidates' numbers, others are padding."""
 
     items: NDArray[np.integer]  # (rows, length), a user a row
     days: NDArray[np.integer]  # (rows, length), since 1970-01-01
+    had: NDArray[np.bool_]  # (rows, length): not only viewed or put into the cart
     until: date
     categories: NDArray[np.integer]  # (candidates, most), see `category_shares`
 
@@ -43,27 +44,35 @@ class Known:
     @cached_property
     def owners(self) -> NDArray[np.integer]:
         """(candidates,): how many users have each."""
-        return np.bincount(self.matrix.indices, minlength=self.candidates)
+        return np.bincount(self._users_by_item(self.items_had).indices, minlength=self.candidates)
+
+    @property
+    def items_had(self) -> NDArray[np.integer]:
+        """As ``items``, without those that were only met: popular lists are of these, as the served ones are."""
+        return np.where(self.had, self.items, -1)
 
     @cached_property
     def matrix(self) -> csr_matrix:
-        """(rows, candidates): 1 for every item that a user had, however often."""
-        rows, columns = np.nonzero((self.items >= 0) & (self.items < self.candidates))
-        return _ones(rows, self.items[rows, columns], (len(self.items), self.candidates))
+        """(rows, candidates): 1 for every item that a user met, however often."""
+        return self._users_by_item(self.items)
+
+    def _users_by_item(self, items: NDArray[np.integer]) -> csr_matrix:
+        rows, columns = np.nonzero((items >= 0) & (items < self.candidates))
+        return _ones(rows, items[rows, columns], (len(items), self.candidates))
 
 
 def baselines(known: Known, histories: Lists, seed: int) -> Mapping[str, Scores]:
-    """All of them by name, ``histories`` being what the judged users had."""
-    owned = known.matrix
+    """All of them by name, ``histories`` being what the judged users met."""
+    met = known.matrix
     profiles = _ones(*histories.cells(0, len(histories)), (len(histories), known.candidates))
-    popular = popular_all_time(known.items, known.candidates)
+    popular = popular_all_time(known.items_had, known.candidates)
     with threadpool_limits(1, "blas"):  # implicit has threads of its own, and one gives the same bits everywhere
         return {
             "popular_all_time": _for_all(popular),
-            POPULAR_RECENT: _for_all(popular_recent(known.items, known.days, known.candidates, known.until)),
+            POPULAR_RECENT: _for_all(popular_recent(known.items_had, known.days, known.candidates, known.until)),
             "popular_in_category": popular_in_category(popular, histories, known.categories),
-            "item_knn": item_knn(owned, profiles),
-            "als": als(owned, profiles, seed),
+            "item_knn": item_knn(met, profiles),
+            "als": als(met, profiles, seed),
         }
 
 

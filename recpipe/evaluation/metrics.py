@@ -31,6 +31,12 @@ class Lists:
         values = np.array([value for one in lists for value in one], dtype=np.int64)
         return cls(values, np.cumsum([0, *(len(one) for one in lists)]))
 
+    @classmethod
+    def of_cells(cls, rows: NDArray[np.integer], values: NDArray[np.integer], count: int) -> Self:
+        """``count`` lists: each value once, ascending, in the list of its row."""
+        pairs = np.unique(np.stack([rows, values], axis=1), axis=0)
+        return cls(pairs[:, 1], np.searchsorted(pairs[:, 0], np.arange(count + 1)))
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

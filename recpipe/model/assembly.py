@@ -1,5 +1,6 @@
 """A model as the settings want it, as large as what it is to learn from."""
 
+import numpy as np
 import torch
 
 from recpipe.model.content import ItemContent
@@ -22,7 +23,22 @@ def new_model(settings: ModelSettings, content: ItemContent, sequences: Sequence
     model = TwoTower(tower_config(settings, content, sequences, edges))
     if edges is not None:
         model.graph.fill(edges)
+    _silence_unused(model, content)
     return model.to(device)
+
+
+@torch.no_grad()
+def _silence_unused(model: TwoTower, content: ItemContent) -> None:
+    """Zero the vectors of words, brands and the like that none of the items has.
+
+    Nothing would train them, and random ones would steer the items that have them later.
+    """
+    for name, encoder in model.item_tower.encoders.items():
+        if name != "image":
+            used = torch.from_numpy(np.unique(getattr(content, name)))
+            kept = encoder.embedding.weight[used]
+            encoder.embedding.weight.zero_()
+            encoder.embedding.weight[used] = kept
 
 
 def tower_config(

@@ -31,6 +31,10 @@ class Sequences:
     def __getitem__(self, rows: slice | NDArray[np.integer]) -> Self:
         return type(self)(self.items[rows], self.days[rows], self.types[rows], self.attributes[rows])
 
+    def last(self, length: int) -> Self:
+        """The last ``length`` places of each."""
+        return type(self)(self.items[:, -length:], self.days[:, -length:], self.types[:, -length:], self.attributes)
+
     def as_rows_of(self, numbers: NDArray[np.integer]) -> Self:
         """Items as places in ``numbers``, which ascend, padding ``len(numbers)``; others leave no gap."""
         places = positions(self.items, numbers, missing=len(numbers))

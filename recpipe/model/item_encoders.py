@@ -95,8 +95,12 @@ class Text(nn.Module):
         super().__init__()
         self.encoder = TEXT_ENCODERS[config.text_encoder](config)
 
+    @property
+    def embedding(self) -> nn.Embedding:
+        return self.encoder.embedding
+
     def forward(self, items: Items) -> tuple[Tensor, Tensor]:
-        tokens = in_range(items.text, self.encoder.embedding)
+        tokens = in_range(items.text, self.embedding)
         longest = max(int((tokens > 0).sum(dim=1).max()) if len(tokens) else 0, 1)  # padding is on the right
         return self.encoder(tokens[:, :longest]), (tokens > 0).any(dim=1)
 

@@ -22,7 +22,7 @@ from recpipe.model.content import Catalogue, read_catalogue
 from recpipe.model.examples import EvaluationUsers, positions, read_evaluation_users
 from recpipe.model.judging import Contest, K
 from recpipe.settings import Settings
-from recpipe.tables import COLD, EVERYBODY, VOCABULARY, WARM
+from recpipe.tables import COLD, EVERYBODY, TYPE_CODES, VOCABULARY, WARM
 
 MODEL = "two_tower"
 NDCG, RECALL = "ndcg_at_10", "recall_at_10"
@@ -108,7 +108,7 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
     contest, its_vectors = _contest(settings, plan, candidate, users)
     checks = [enough_users(len(users), settings.gate), finite(its_vectors)]
     known = _known(settings, plan, candidate, contest.ranked)
-    scores = dict(baselines(known, contest.seen, settings.seed))
+    scores = dict(baselines(known, _met(contest), settings.seed))
     default = ranked_lists(scores[POPULAR_RECENT], Lists.of([[]]), K)
     if all_finite := checks[-1].passed:
         scores[MODEL] = products(*its_vectors)
@@ -129,7 +129,7 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
     figures = [*_shares(contest, users)]
     for name, of in values.items():
         figures += _figures(name, of, strangers, settings.seed)
-        figures += _list_figures(name, lists[name], contest, known, its_vectors[1] if all_finite else None)
+        figures += _list_figures(name, lists[name], contest, known, its_vectors[1][:, :-1] if all_finite else None)
     return Judgement(
         figures=tuple(one for one in figures if not np.isnan(one.value)),
         checks=tuple(checks),
@@ -147,7 +147,17 @@ def _contest(settings: Settings, plan: Plan, model: Checkpoint, users: Evaluatio
 def _known(settings: Settings, plan: Plan, candidate: Checkpoint, ranked: Catalogue) -> Known:
     sequences = TrainingFiles.of(settings.lake, plan.candidate).read()
     places = positions(sequences.items, ranked.numbers, missing=-1)
-    return Known(places, sequences.days, candidate.until, ranked.content.categories)
+    had = np.isin(sequences.types, [TYPE_CODES[name] for name in settings.target_events])
+    return Known(places, sequences.days, had, candidate.until, ranked.content.categories)
+
+
+def _met(contest: Contest) -> Lists:
+    """What a baseline knows of each user: all that the model reads, views too, and what the user had before that."""
+    places = positions(contest.histories.items, contest.ranked.numbers, missing=-1)
+    rows, columns = np.nonzero(places >= 0)
+    rows_had, had = contest.seen.cells(0, len(contest.seen))
+    met = np.concatenate([places[rows, columns], had])
+    return Lists.of_cells(np.concatenate([rows, rows_had]), met, len(contest.seen))
 
 
 def segments_of(settings: Settings, plan: Plan, contest: Contest, known: Known) -> Segments:
@@ -177,6 +187,7 @@ def _figures(model: str, values: Mapping[str, PerUser], strangers: PerUser, seed
 def _list_figures(
     model: str, lists: NDArray[np.integer], contest: Contest, known: Known, vectors: NDArray[np.floating] | None
 ) -> Iterator[Figure]:
+    """``vectors``: of the items, without their bias, which makes no two of them alike."""
     owners, categories = known.owners, contest.ranked.content.categories
     yield Figure(model, WARM, "coverage", list_figures.coverage(lists, len(owners)), len(lists))
     values = {

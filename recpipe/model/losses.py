@@ -1,6 +1,8 @@
 """Training losses: an exact softmax over the catalogue, and losses over sampled negatives.
 
-All give a mean over the predictions, weighted by ``weights`` (n,) if there are some. Sums are taken in float32.
+All give a mean over the predictions of their losses times ``weights`` (n,), if there are some. It is not divided by
+the sum of the weights, else a batch of old predictions would count as much as one of new ones; AdamW does not mind how
+large all of them are. Sums are taken in float32.
 """
 
 import math
@@ -77,10 +79,10 @@ SAMPLED = {"sampled_softmax": sampled_softmax_loss, "bpr": bpr_loss, "bce": bce_
 
 
 def shares_of(weights: Tensor | None, targets: Tensor) -> Tensor:
-    """(n,) float32 that sum up to 1: how much each prediction counts."""
+    """(n,) float32: how much each prediction counts, all alike 1 / n."""
     if weights is None:
         return torch.full(targets.shape, 1 / len(targets), dtype=torch.float32, device=targets.device)
-    return weights.float() / weights.sum()
+    return weights.float() / len(weights)
 
 
 def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:

@@ -90,7 +90,7 @@ class Objective:
         right, wrong = torch.searchsorted(used, targets), torch.searchsorted(used, drawn.places)
         right_scores = (users * candidates[right]).sum(dim=1) + bias[right]  # (n,)
         wrong_scores = users @ candidates[wrong].T + bias[wrong]  # (n, negatives)
-        if self.settings.logq != "none":
+        if self.settings.loss == "sampled_softmax" and self.settings.logq != "none":  # it corrects a softmax's sum
             wrong_scores = wrong_scores - drawn.log_expected
         wrong_scores = wrong_scores.masked_fill(_among(drawn.places, own), -math.inf)
         if self.settings.hardest:

@@ -225,7 +225,8 @@ def vectors(
     items = Items.of(positions(catalogue.numbers, known, missing=len(known)), catalogue.content, device)
     table = model.catalogue(items)
     users = np.zeros((len(histories), model.config.user.size + 1), dtype=np.float32)
-    sequences, padding = histories.as_rows_of(catalogue.numbers), len(catalogue.numbers)
+    length = model.config.user.history_length  # histories may have grown since the model was made
+    sequences, padding = histories.as_rows_of(catalogue.numbers).last(length), len(catalogue.numbers)
     for rows, block in in_blocks(sequences, padding, 1024):  # one fixed size: another may round differently
         users[rows] = model.user_vectors(table, *block.to(device)).cpu().numpy()
     return users, model.item_vectors(table, items).cpu().numpy()

@@ -94,7 +94,7 @@ def judged(split: Split) -> Judged:
     items = np.unique(split.histories.values)
     seen, targets = (replace(of, values=positions(of.values, items, -1)) for of in (split.histories, split.targets))
     table = _table(seen)
-    known = Known(table, np.zeros_like(table), EPOCH, np.zeros((len(items), 1), np.int64))
+    known = Known(table, np.zeros_like(table), np.ones_like(table, bool), EPOCH, np.zeros((len(items), 1), np.int64))
     scores = baselines(known, seen, SEED)
     counts, found = targets.lengths(), {}
     for name in SHOWN:

@@ -34,7 +34,7 @@ def shop():
     tastes = draw.choice(TASTES, size=400, p=[0.4, 0.2, 0.2, 0.2])
     items = np.array([taste * EACH + draw.permutation(EACH)[:5] for taste in tastes])
     categories = np.repeat(np.arange(TASTES) + 1, EACH)[:, None]
-    known = Known(items[:, :-1], np.full((400, 4), days_before(3)[0]), UNTIL, categories)
+    known = Known(items[:, :-1], np.full((400, 4), days_before(3)[0]), np.ones((400, 4), bool), UNTIL, categories)
     return known, Lists.of(items[:, :-1].tolist()), items[:, -1]
 
 
@@ -69,11 +69,22 @@ def test_item_knn_adds_cosines():
 
 
 def test_an_item_twice_in_a_history_counts_once_and_what_is_no_candidate_not_at_all():
-    known = Known(np.array([[-1, 1, 1], [0, 2, 3]]), np.zeros((2, 3), int), UNTIL, np.zeros((3, 1), int))
+    known = Known(
+        np.array([[-1, 1, 1], [0, 2, 3]]), np.zeros((2, 3), int), np.ones((2, 3), bool), UNTIL, np.zeros((3, 1), int)
+    )
     assert known.matrix.toarray().tolist() == [[0, 1, 0], [1, 0, 1]]
 
 
 def test_where_nobody_had_anything_all_items_are_alike():
-    known = Known(np.full((2, 3), -1), np.zeros((2, 3), int), UNTIL, np.zeros((3, 1), int))
+    known = Known(np.full((2, 3), -1), np.zeros((2, 3), int), np.ones((2, 3), bool), UNTIL, np.zeros((3, 1), int))
     for name, scores in baselines(known, Lists.of([[], []]), seed=1).items():
         assert len(set(scores(0, 2).ravel().tolist())) == 1, name
+
+
+def test_what_was_only_viewed_tells_of_tastes_and_makes_nothing_popular():
+    items, had = np.array([[0, 1], [0, 1], [2, 1]]), np.array([[False, True], [False, True], [True, False]])
+    known = Known(items, np.full((3, 2), days_before(3)[0]), had, UNTIL, np.zeros((3, 1), int))
+    assert known.owners.tolist() == [0, 2, 1]
+    scores = {name: of(0, 1)[0].tolist() for name, of in baselines(known, Lists.of([[0]]), seed=1).items()}
+    assert scores["popular_all_time"] == scores["popular_recent"] == [0, 2, 1]
+    assert scores["item_knn"][1] > scores["item_knn"][2]

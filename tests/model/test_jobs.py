@@ -18,9 +18,11 @@ import torch
 from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.evaluation.metrics import METRICS as FIGURES
+from recpipe.evaluation.metrics import Lists
 from recpipe.model import batches, candidates, launch, promotion
 from recpipe.model.anchors import plan_of
-from recpipe.model.judgement import MODEL, judge
+from recpipe.model.judgement import MODEL, _met, judge
+from recpipe.model.judging import Contest
 from recpipe.model.promotion import Verdict, record
 from recpipe.model.registry import Registry
 from recpipe.settings import CHECKOUT
@@ -37,6 +39,7 @@ from recpipe.tables import (
     WARM,
 )
 from tests.model.conftest import Interaction, candidate_of, day, histories, planted_chains
+from tests.model.small_models import nothing_known, of_strangers
 
 BASELINES = ("popular_all_time", "popular_recent", "popular_in_category", "item_knn", "als")
 LEAST_FIGURES = (1 + len(BASELINES)) * len(FIGURES) + 2
@@ -253,6 +256,14 @@ def test_d15_targets_and_users_unknown_at_the_cut_are_reported_apart(shop, setti
         assert recalls[model, COLD] == cold  # a stranger gets popular items, whatever the model
         both = (recalls[model, WARM] * users + cold * strangers) / everyone
         assert recalls[model, EVERYBODY] == pytest.approx(both)
+
+
+def test_baselines_know_what_users_viewed_as_the_model_does():
+    ranked = nothing_known([3, 5, 7, 9])
+    histories = of_strangers(*(np.array([[-1, 5, 5, 8], [-1, -1, -1, 9]], np.int32) for _ in range(3)))
+    contest = Contest(ranked, histories, seen=Lists.of([[0], []]), targets=Lists.of([[3], [0]]), strangers=Lists.of([]))
+    met = _met(contest)
+    assert [its.tolist() for its in np.split(met.values, met.offsets[1:-1])] == [[0, 1], [3]]
 
 
 def test_an_anchor_without_news_is_skipped_untrained(shop, settings):

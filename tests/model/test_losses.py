@@ -81,8 +81,17 @@ def test_weights_say_how_much_a_prediction_counts():
     first, second = (softmax_loss(users[[row]], *sides, targets[[row]], own[[row]]) for row in (0, 1))
     user = users.clone().requires_grad_()
     weighted = softmax_loss(user, *sides, targets, own, weights=torch.tensor([3.0, 1.0]))
-    assert weighted.item() == pytest.approx((3 * first + second).item() / 4)
+    assert weighted.item() == pytest.approx((3 * first + second).item() / 2)
     weighted.backward()
     alone = users.clone().requires_grad_()
     softmax_loss(alone, *sides, targets, own, weights=torch.tensor([1.0, 0.0])).backward()
-    torch.testing.assert_close(user.grad[0], alone.grad[0] * 0.75)
+    torch.testing.assert_close(user.grad[0], alone.grad[0] * 3)
+
+
+def test_weights_that_all_vanish_leave_nothing_to_learn_and_no_nan():
+    user = USER.clone().requires_grad_()
+    sides = ITEMS, NO_BIAS, torch.tensor([1]), torch.full((1, 1), PADDING)
+    loss = softmax_loss(user, *sides, weights=torch.zeros(1))
+    loss.backward()
+    assert loss.item() == 0
+    assert not user.grad.any()

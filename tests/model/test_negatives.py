@@ -107,4 +107,4 @@ def test_weights_say_how_much_a_prediction_counts():
     for loss in (sampled_softmax_loss, bpr_loss, bce_loss):
         first, second = (loss(RIGHT[[row]], WRONG[[row]]) for row in (0, 1))
         weighted = loss(RIGHT, WRONG, torch.tensor([3.0, 1.0]))
-        assert weighted.item() == pytest.approx((3 * first + second).item() / 4)
+        assert weighted.item() == pytest.approx((3 * first + second).item() / 2)

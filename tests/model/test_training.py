@@ -2,6 +2,7 @@ import hashlib
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -65,6 +66,35 @@ def test_it_learns_what_follows_what():
     scores[[4, 5, 6]] = -np.inf  # the loss says nothing about items that the user has
     assert trained.log[-1].loss < trained.log[0].loss / 3
     assert scores.argmax() == 7
+
+
+def test_of_a_history_that_is_longer_than_the_models_the_last_items_count():
+    trained = train(lambda: walks(100), ITEMS, small(epochs=1), seed=3)
+    longer = sequences_of(np.arange(12)[None], 19_000 + np.arange(12)[None])
+    found, wanted = (vectors(trained.model, trained.known, of, ITEMS)[0] for of in (longer, longer.last(5)))
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_word_or_brand_that_no_item_of_the_training_has_says_nothing():
+    some = np.where(np.arange(20) % 2, 1, 3).astype(np.int32)  # 2 is of no item, as were those that came later
+    of_items = replace(ITEMS.content, brand=some, price=some, categories=some[:, None], text=some[:, None])
+    inputs = ("id", "brand", "price", "categories", "text")
+    model = train(
+        lambda: walks(100), replace(ITEMS, content=of_items), small(epochs=1, item_inputs=inputs), seed=3
+    ).model
+    for name in inputs[1:]:
+        norms = model.item_tower.encoders[name].embedding.weight.norm(dim=1)
+        assert (norms > 0).tolist() == [False, True, False, True], name
+
+
+def test_logq_corrects_a_softmax_alone():
+    def losses(**changes: object) -> list[float]:
+        settings = small(epochs=2, sampler="mixed", negatives=10, **changes)
+        return [epoch.loss for epoch in train(lambda: walks(100), ITEMS, settings, seed=3).log]
+
+    for loss in ("bpr", "bce"):
+        assert losses(loss=loss, logq="counts") == losses(loss=loss, logq="none"), loss
+    assert losses(loss="sampled_softmax", logq="counts") != losses(loss="sampled_softmax", logq="none")
 
 
 def test_every_epoch_reads_the_rows_anew():
@@ -138,7 +168,7 @@ WAYS = {
         "graph": False,
     },
     "mlp, content": {"user_tower": "mlp", "item_inputs": ("id", "text"), "text_encoder": "cnn", "fusion": "gated"},
-    "bpr, hardest": {"loss": "bpr", "hardest": 3, "negatives": 15, "sampler": "uniform", "time_gaps": False},
+    "bpr, hardest": {"loss": "bpr", "hardest": 6, "negatives": 15, "sampler": "uniform", "time_gaps": False},
     "bce, decay": {"loss": "bce", "half_life_days": 2.0, "negatives": 15, "event_types": True},
 }
 
