@@ -79,14 +79,20 @@ class ItemTower(nn.Module):
             parts.append(part)
             present.append(has_it)
         if self.ids is not None:
-            parts.append(self.ids(items.ids))
-            present.append(self._with_id(items.ids, present))
+            part, has_it = self._of_ids(items.ids, present)
+            parts.append(part)
+            present.append(has_it)
         return self.fusion(torch.stack(parts, dim=1), torch.stack(present, dim=1))
 
-    def _with_id(self, ids: Tensor, others: list[Tensor]) -> Tensor:
-        """Those whose id counts; one of which nothing else is known keeps it."""
-        has_id = ids < self.config.items
-        if not self.training or self.config.id_dropout == 0 or not others:
-            return has_id
-        kept = torch.rand(ids.shape, device=ids.device) >= self.config.id_dropout
-        return has_id & (kept | ~torch.stack(others).any(dim=0))
+    def _of_ids(self, ids: Tensor, others: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """(n, size) vectors of the ids, and (n,) whether they count.
+
+        In training those that are not left out count for more, so that an item's vector is on average what it is when
+        ranked (Srivastava et al., "Dropout", 2014, section 10); an item of which nothing else is known keeps its id.
+        """
+        vectors, has_id, dropped = self.ids(ids), ids < self.config.items, self.config.id_dropout
+        if not self.training or dropped == 0 or not others:
+            return vectors, has_id
+        may_go = torch.stack(others).any(dim=0)
+        kept = torch.rand(ids.shape, device=ids.device) >= dropped
+        return vectors * torch.where(may_go, 1 / (1 - dropped), 1.0)[:, None], has_id & (kept | ~may_go)
