@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from recpipe import delta
 from recpipe.errors import UserError
-from recpipe.tables import ARRIVALS, MODEL_VERDICTS, TRAINING_EXAMPLES
+from recpipe.tables import ARRIVALS, MODEL_VERDICTS
 
 
 class Known(NamedTuple):
@@ -54,16 +54,16 @@ def with_previous(anchors: Sequence[date]) -> list[tuple[date | None, date]]:
 def without_examples(
     root: Path, anchors: Sequence[date], is_as_now: Callable[[date], bool]
 ) -> list[tuple[date | None, date]]:
-    """The anchors, ascending and each with the one before it, that need training examples and lack them, or have some
-    that other code or settings made, or with users who were erased since (``is_as_now`` tells which do not).
+    """The anchors, ascending and each with the one before it, that need training examples and have none, or some that
+    other code or settings made, or with users who were erased since: ``is_as_now`` tells which have them as they should
+    be, if only none since nobody did anything yet.
 
     Those that need them are the undecided ones and, since the candidate of one is trained on the examples of the one
     before, that one too, though it be decided.
     """
-    decided, found = delta.days(root, MODEL_VERDICTS), delta.days(root, TRAINING_EXAMPLES)
-    pairs = with_previous(anchors)
+    decided, pairs = delta.days(root, MODEL_VERDICTS), with_previous(anchors)
     needed = {day for pair in pairs if pair[1] not in decided for day in pair}
-    return [pair for pair in pairs if pair[1] in needed and not (pair[1] in found and is_as_now(pair[1]))]
+    return [pair for pair in pairs if pair[1] in needed and not is_as_now(pair[1])]
 
 
 def cut_days(interactions_a_day: Mapping[date, int], share: float, count: int) -> list[date]:

@@ -104,10 +104,10 @@ def _change_day(root: Path, ds: date, change: Callable[[list[Row]], None]) -> No
     """
     with delta.table_lock(root, RUNS):
         for attempt in range(1, COMMIT_ATTEMPTS + 1):
-            rows = _rows_of(root, ds)
+            known, rows = delta.open_table(root, RUNS), _rows_of(root, ds)
             change(rows)
             try:
-                delta.overwrite_partition(root, RUNS, rows, ds)
+                delta.overwrite_partition(root, RUNS, rows, ds, known)
                 break
             except CommitFailedError:
                 if attempt == COMMIT_ATTEMPTS:

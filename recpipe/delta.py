@@ -138,7 +138,7 @@ def days(root: Path, table: Table) -> set[date]:
 
 
 def last_commit(root: Path, table: Table, day: date) -> dict[str, Any] | None:
-    """Metadata of the newest commit that replaced ``day`` through Spark; None when the log no longer tells."""
+    """Metadata of the newest commit that replaced ``day``, if only by no rows; None when the log does not tell."""
     for commit in open_table(root, table).history():
         with suppress(ValueError, AttributeError):  # text of another writer
             told = json.loads(commit.get("userMetadata") or "{}")
@@ -169,13 +169,18 @@ def lock_file(root: Path, table: Table) -> Path:
 Rows = Sequence[Mapping[str, Any]] | Any  # dicts, or anything that exports an Arrow stream
 
 
-def overwrite_partition(root: Path, table: Table, rows: Rows, day: date) -> int:
+def overwrite_partition(root: Path, table: Table, rows: Rows, day: date, known: DeltaTable | None = None) -> int:
     """Replace the rows of ``day`` by ``rows`` in one commit; no rows clear the day. Gives the new version.
 
+    Args:
+        known: the version that the rows were made of, if they were.
+
     Raises:
+        CommitFailedError: the day was written since that version, from another host.
         ValueError: a row breaks a constraint of the table, or lies on another day.
     """
-    return _write(root, table, rows, predicate=f"{table.day_column} = '{day.isoformat()}'")
+    told = {"first_day": day.isoformat(), "last_day": day.isoformat()}
+    return _write(root, table, rows, predicate=f"{table.day_column} = '{day.isoformat()}'", known=known, **told)
 
 
 def replace(root: Path, table: Table, rows: Rows) -> int:
@@ -188,25 +193,34 @@ def append(root: Path, table: Table, rows: Rows) -> int:
     return _write(root, table, rows, predicate=None, mode="append")
 
 
-def commit_properties(table: Table) -> CommitProperties:
+def commit_properties(table: Table, **more: str) -> CommitProperties:
     """What a commit of delta-rs tells of its maker, in the place where Spark has it.
 
     Names of our own beside it may be Spark's: it cannot read a log with a text as `job`.
     """
-    return CommitProperties(custom_metadata={"userMetadata": json.dumps(commits.metadata(table))})
+    return CommitProperties(custom_metadata={"userMetadata": json.dumps(commits.metadata(table, **more))})
 
 
-def _write(root: Path, table: Table, rows: Rows, predicate: str | None, mode: str = "overwrite") -> int:
+def _write(  # noqa: PLR0913 - what is written where, how, and what is said of it
+    root: Path,
+    table: Table,
+    rows: Rows,
+    *,
+    predicate: str | None,
+    mode: str = "overwrite",
+    known: DeltaTable | None = None,
+    **told: str,
+) -> int:
     with table_lock(root, table):
         commits.require_newest(table)
-        target = open_table(root, table)
+        target = known or open_table(root, table)
         try:
             write_deltalake(
                 target,
                 _arrow(table, rows),
                 mode=mode,
                 predicate=predicate,
-                commit_properties=commit_properties(table),
+                commit_properties=commit_properties(table, **told),
             )
         except DeltaError as error:
             if "No space left on device" in str(error):

@@ -170,16 +170,35 @@ def test_e04_a_row_that_another_host_wrote_meanwhile_is_read_again(settings, mon
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     write, conflicts = delta.overwrite_partition, []
 
-    def conflicted(root, table, rows, day):
+    def conflicted(root, table, rows, day, known):
         if len(conflicts) < 2:
             conflicts.append(rows)
             write(root, table, [{**row, "run_id": "there", "attempt": len(conflicts)} for row in rows[-1:]], day)
             raise CommitFailedError("a concurrent transaction added new data")
-        return write(root, table, rows, day)
+        return write(root, table, rows, day, known)
 
     monkeypatch.setattr(delta, "overwrite_partition", conflicted)
     assert attempts.begin(settings, "embed", MONDAY, "here").number == 3
     assert runs(settings, "attempt, run_id") == [(2, "there"), (3, "here")]
+
+
+def test_e04_a_row_that_another_host_wrote_between_reading_and_writing_is_not_lost(settings, monkeypatch):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    attempts.begin(settings, "ingest_reviews", MONDAY, "before")
+    read, reads = attempts._rows_of, []
+
+    def read_and_written_elsewhere(root, ds):
+        rows = read(root, ds)
+        if not reads:
+            there = {**rows[0], "job": "embed", "run_id": "there"}
+            delta.overwrite_partition(root, RUNS, [*rows, there], ds)
+        reads.append(1)
+        return rows
+
+    monkeypatch.setattr(attempts, "_rows_of", read_and_written_elsewhere)
+    assert attempts.begin(settings, "embed", MONDAY, "here").number == 2
+    assert [run_id for (run_id,) in runs(settings, "run_id")] == ["there", "here", "before"]
+    assert len(reads) == 2
 
 
 def test_a_conflict_is_not_tried_for_ever(settings, monkeypatch):

@@ -78,14 +78,20 @@ class Starts(NamedTuple):
 
 
 def undecided(settings: Settings, ds: date) -> list[date]:
-    """Anchor days up to ``ds`` without a verdict, ascending, that have training examples, as has the one before."""
+    """Anchor days up to ``ds`` without a verdict, ascending, whose training examples were made, if only none, as were
+    those of the one before.
+    """
     decided, ready = delta.days(settings.lake, MODEL_VERDICTS), delta.days(settings.lake, TRAINING_EXAMPLES)
+
+    def is_made(anchor: date) -> bool:
+        return anchor in ready or delta.last_commit(settings.lake, TRAINING_EXAMPLES, anchor) is not None
+
     first = min(delta.days(settings.lake, ARRIVALS), default=None)
     anchors = anchor_days(first, ds, settings.anchor_every_days) if first else []
     return [
         anchor
         for before, anchor in with_previous(anchors)
-        if anchor not in decided and anchor in ready and (before is None or before in ready)
+        if anchor not in decided and is_made(anchor) and (before is None or is_made(before))
     ]
 
 

@@ -14,8 +14,9 @@ from recpipe.model.anchors import (
     starts_of,
     undecided,
 )
-from recpipe.tables import MODEL_VERDICTS, TRAINING_EXAMPLES
+from recpipe.tables import ARRIVALS, MODEL_VERDICTS, TRAINING_EXAMPLES
 from tests.model.conftest import Interaction, arrow_table, day, training_rows
+from tests.rows import arrival
 
 SOME = [Interaction("a", 1, 0), Interaction("a", 2, 1), Interaction("a", 3, 5), Interaction("b", 1, 2)]
 
@@ -43,6 +44,17 @@ def test_an_anchor_waits_for_the_examples_of_the_one_before(shop, settings):
     shop.anchor(SOME, anchor=14, cut=4)
     decided(shop, 14)
     assert undecided(settings(), day(21)) == [day(21)]
+
+
+def test_anchors_of_which_nobody_had_done_anything_are_decided_and_not_waited_for(shop, settings):
+    """The catalogue arrives first, and reviews only after the second anchor day."""
+    for anchor in (7, 14):
+        delta.overwrite_partition(shop.root, ARRIVALS, [arrival(arrived_on=day(anchor))], day(anchor))
+        delta.overwrite_partition(shop.root, TRAINING_EXAMPLES, [], day(anchor))
+    shop.anchor(SOME, anchor=21, cut=16)
+    assert undecided(settings(), day(21)) == [day(7), day(14), day(21)]
+    for anchor in (7, 14, 21):
+        assert skip_reason(settings(), day(anchor)).startswith("too little was known")
 
 
 def test_c04_c05_the_first_anchor_cuts_in_time_for_all_users_what_it_knew(shop, settings):
