@@ -4,6 +4,7 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
 from recpipe import delta
@@ -27,6 +28,7 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
         UserError: the model is missing, or belongs to other item numbers.
         ValueError: a vector is not finite.
     """
+    torch.set_num_threads(settings.model.threads)  # as in training: another number may round sums differently
     checkpoint = Registry(settings.registry).load(decision.model_version)
     checkpoint.require_numbering(item_numbering(settings.lake, checkpoint.known_on))
     torch_model = checkpoint.model.to(Ranks.here().device)

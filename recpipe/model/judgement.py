@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from recpipe import delta
@@ -104,6 +105,7 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
 
     Nothing was chosen on these users, and they are looked at once.
     """
+    torch.set_num_threads(settings.model.threads)  # as in training: another number may round sums differently
     users = read_evaluation_users(settings.lake, plan.judges)
     contest, its_vectors = _contest(settings, plan, candidate, users)
     checks = [enough_users(len(users), settings.gate), finite(its_vectors)]
