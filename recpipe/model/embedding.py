@@ -22,7 +22,8 @@ from recpipe.tables import ITEM_EMBEDDINGS, ITEM_INDEX, USER_EMBEDDINGS
 
 
 def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
-    """Write the vectors of every item that the model knows or that has content, and of every user who had such an item.
+    """Write the vectors of every item that the model knows or that has content which it learned of, and of every user
+    who had such an item.
 
     Raises:
         UserError: the model is missing, or belongs to other item numbers.
@@ -37,14 +38,16 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
     catalogue = read_catalogue(settings, ds, config.item.inputs, config.item.image_size)
     ranked = catalogue.rankable(checkpoint.known, config.item.inputs)
     user_vectors, item_vectors = vectors(torch_model, checkpoint.known, users_of_day.histories, ranked)
-    has_known = np.isin(users_of_day.histories.items, ranked.numbers).any(axis=1)
+    says = item_vectors[:, :-1].any(axis=1)  # but for the bias: a brand that nobody was trained on is all zeros
+    numbers, item_vectors = ranked.numbers[says], item_vectors[says]
+    has_known = np.isin(users_of_day.histories.items, numbers).any(axis=1)
     users = _rows(ds, user_vectors[has_known], checkpoint, user_id=users_of_day.user_ids.filter(pa.array(has_known)))
     items = _rows(
         ds,
         item_vectors,
         checkpoint,
-        item_id=_item_ids(settings, checkpoint, ranked.numbers),
-        item_index=pa.array(ranked.numbers, pa.int32()),
+        item_id=_item_ids(settings, checkpoint, numbers),
+        item_index=pa.array(numbers, pa.int32()),
     )
     versions = {
         ITEM_EMBEDDINGS.name: delta.overwrite_partition(settings.lake, ITEM_EMBEDDINGS, items, ds),

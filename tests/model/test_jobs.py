@@ -124,12 +124,15 @@ def test_a_planted_taste_makes_a_champion_that_gives_every_user_a_vector(shop, s
 
 
 def test_an_item_and_a_user_that_are_new_get_vectors_by_content(shop, settings):
-    """Item 60 is of the brand of items 0 to 9, and nobody had it before the anchor day; of 61 nothing is known."""
-    shop.number_items(62)
+    """Item 60 is of the brand of items 0 to 9, and nobody had it before the anchor day; of 61 nothing is known, and of
+    62 a brand that the model never saw.
+    """
+    shop.number_items(63)
     shop.anchor(taste(), anchor=29, cut=25)
-    shop.features([*taste(), Interaction("new", 60, 30), Interaction("stranger to the model", 61, 30)], ds=30)
+    strangers = Interaction("stranger to the model", 61, 30), Interaction("another", 62, 30)
+    shop.features([*taste(), Interaction("new", 60, 30), *strangers], ds=30)
     for ds in (29, 30):
-        shop.content({item: 1 + item % 60 // 10 for item in range(61)} | {61: 0}, ds)
+        shop.content({item: 1 + item % 60 // 10 for item in range(61)} | {61: 0, 62: 9}, ds)
     train_two_tower.main(day(29), settings())
     promote_model.main(day(29), settings())
     assert embed.main(day(30), settings()).rows_out == {"item_embeddings": 61, "user_embeddings": 301}
