@@ -30,16 +30,13 @@ from tests.benchmarks.kept import kept, name_of
 from tests.benchmarks.public_data import REAL, Shop, Split
 
 RECIPE = ModelSettings(
-    embedding_size=256,
+    embedding_size=128,
     batch_size=256,
     epochs=14,
     patience=4,
-    weight_decay=0.1,
     item_inputs=("id", "categories"),
 )
-IDS_ONLY = RECIPE.model_copy(
-    update={"item_inputs": ("id",), "graph": False, "epochs": 20, "embedding_size": 128, "weight_decay": 0.01}
-)
+IDS_ONLY = RECIPE.model_copy(update={"item_inputs": ("id",), "graph": False, "epochs": 20})
 """With neither content nor graph, to compare like with like."""
 LONG_HISTORIES = IDS_ONLY.model_copy(
     update={
@@ -48,7 +45,10 @@ LONG_HISTORIES = IDS_ONLY.model_copy(
     }
 )
 IN_NO_ORDER = RECIPE.model_copy(
-    update={"user_tower": "mlp", "batch_size": 32, "epochs": 60, "patience": 10, "time_gaps": False}
+    update={
+        **{"user_tower": "mlp", "embedding_size": 256, "weight_decay": 0.1, "time_gaps": False},
+        **{"batch_size": 32, "epochs": 60, "patience": 10},
+    }
 )
 
 HEAD = (
