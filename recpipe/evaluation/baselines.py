@@ -46,7 +46,7 @@ class Known:
         """(candidates,): how many users have each."""
         return np.bincount(self._users_by_item(self.items_had).indices, minlength=self.candidates)
 
-    @property
+    @cached_property
     def items_had(self) -> NDArray[np.integer]:
         """As ``items``, without those that were only met: popular lists are of these, as the served ones are."""
         return np.where(self.had, self.items, -1)

@@ -51,8 +51,10 @@ def decide_anchors(settings: Settings, anchors: Sequence[date]) -> JobResult:
 
 
 def _overruled(settings: Settings, anchor: date, verdict: Verdict) -> str:
+    if verdict.verdict != "promoted":
+        return ""
     serves = champion(settings.lake, anchor)
-    if verdict.verdict != "promoted" or (serves and serves.model_version == verdict.model_version):
+    if serves and serves.model_version == verdict.model_version:
         return ""
     return f"; but people decided for that day too, after which {serves.model_version if serves else 'no model'} serves"
 
