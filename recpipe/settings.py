@@ -109,6 +109,8 @@ class ModelSettings(Section):
     """Peak learning rate of AdamW, after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Decoupled weight decay of AdamW."""
+    id_weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """The same of the ids' vectors, which would else learn by heart what the items' content could say."""
     warmup_steps: Annotated[int, Field(ge=0, le=100_000)] = 100
     """Steps in which the learning rate rises from 0; at most a tenth of all steps."""
     loss: Literal["softmax", "sampled_softmax", "bpr", "bce"] = "softmax"

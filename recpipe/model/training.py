@@ -96,9 +96,7 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     warm = start is not None and warmed(model, known, content, start, ranks)
     items = Items.of(np.arange(len(known)), content, device)
     objective = Objective.of(model, items, settings, sequences)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    optimizer = optimizer_of(model, settings)
     last, figure = epochs or settings.epochs, validate(known) if validate else lambda _: math.nan
     progress = Progress(objective, optimizer)
     if unfinished and progress.restore(unfinished):
@@ -123,6 +121,16 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     model.load_state_dict(progress.best)
     interactions = int((raw.items >= 0).sum())
     return Trained(model.eval(), known, interactions, progress.best_epoch, tuple(progress.log), warm)
+
+
+def optimizer_of(model: TwoTower, settings: ModelSettings) -> torch.optim.Optimizer:
+    """AdamW, by which the ids' vectors decay at a rate of their own."""
+    parameters = dict(model.named_parameters())
+    ids = parameters.pop("item_tower.ids.weight", None)
+    groups = [{"params": list(parameters.values()), "weight_decay": settings.weight_decay}]
+    if ids is not None:
+        groups.append({"params": [ids], "weight_decay": settings.id_weight_decay})
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
 def _one_epoch(  # noqa: PLR0913, PLR0917 - what is trained, on what and how, and by whom

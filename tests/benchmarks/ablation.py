@@ -27,7 +27,8 @@ LENGTH = 50
 SAMPLED = {"loss": "sampled_softmax", "negatives": 2048}
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "nothing changed": {},
-    "256 numbers a vector, weight decay .1": {"embedding_size": 256, "weight_decay": 0.1},
+    "ids decay no more than the rest": {"id_weight_decay": 0.01},
+    "256 numbers a vector": {"embedding_size": 256},
     "64 numbers a vector": {"embedding_size": 64},
     "ids alone, without categories": {"item_inputs": ("id",)},
     "no graph step": {"graph": False},

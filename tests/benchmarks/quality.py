@@ -36,7 +36,7 @@ RECIPE = ModelSettings(
     patience=4,
     item_inputs=("id", "categories"),
 )
-IDS_ONLY = RECIPE.model_copy(update={"item_inputs": ("id",), "graph": False, "epochs": 20})
+IDS_ONLY = RECIPE.model_copy(update={"item_inputs": ("id",), "id_weight_decay": 0.01, "graph": False, "epochs": 20})
 """With neither content nor graph, to compare like with like."""
 LONG_HISTORIES = IDS_ONLY.model_copy(
     update={
@@ -46,7 +46,8 @@ LONG_HISTORIES = IDS_ONLY.model_copy(
 )
 IN_NO_ORDER = RECIPE.model_copy(
     update={
-        **{"user_tower": "mlp", "embedding_size": 256, "weight_decay": 0.1, "time_gaps": False},
+        **{"user_tower": "mlp", "embedding_size": 256, "time_gaps": False},
+        **{"weight_decay": 0.1, "id_weight_decay": 0.1},
         **{"batch_size": 32, "epochs": 60, "patience": 10},
     }
 )

@@ -11,9 +11,10 @@ import torch
 
 from recpipe.errors import UserError
 from recpipe.model import objective
+from recpipe.model.assembly import new_model
 from recpipe.model.content import Catalogue
 from recpipe.model.examples import Sequences
-from recpipe.model.training import learning_rate, train, vectors
+from recpipe.model.training import learning_rate, optimizer_of, train, vectors
 from recpipe.settings import ModelSettings
 from tests.model.small_models import content, nothing_known, of_strangers
 
@@ -135,6 +136,19 @@ def test_the_learning_rate_warms_up_and_decays_to_nothing():
     assert max(rates) == rates[9] == rates[10] == 1.0
     assert all(later < earlier for earlier, later in pairwise(rates[10:]))
     assert rates[-1] < 0.001
+
+
+def test_ids_decay_at_a_rate_of_their_own():
+    settings = small(learning_rate=0.1, weight_decay=0.2, id_weight_decay=0.5, graph=False)
+    model = new_model(settings, CONTENT.content, walks(100), torch.device("cpu"))
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    for value in model.parameters():
+        value.grad = torch.zeros_like(value)
+    optimizer_of(model, settings).step()
+    for name, value in model.named_parameters():
+        decay = 0.1 * (0.5 if name == "item_tower.ids.weight" else 0.2)
+        torch.testing.assert_close(value.detach(), before[name].detach() * (1 - decay))
+    assert "item_tower.ids.weight" in before
 
 
 def test_d05_the_first_loss_that_is_not_finite_stops_the_run(monkeypatch):
