@@ -12,7 +12,7 @@ from recpipe.model.pictures import CHANNELS
 
 
 class Categories(nn.Module):
-    """The sum of the vectors of all of an item's categories over the root of their number."""
+    """The sum of the vectors of all of an item's categories (as of features in LightFM, Kula, 2015)."""
 
     def __init__(self, config: ItemTowerConfig) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class TextMean(nn.Module):
         self.embedding = embedding(config.words, config.size)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return summed(tokens, self.embedding)
+        return summed(tokens, self.embedding, over_root=True)
 
 
 class TextCnn(nn.Module):
@@ -142,10 +142,10 @@ def embedding(count: int, size: int, padding: int = 0) -> nn.Embedding:
     return table
 
 
-def summed(numbers: Tensor, table: nn.Embedding) -> Tensor:
-    """(n, most) numbers, padding 0, to (n, size): the sum of their vectors over the root of how many there are."""
-    count = (numbers > 0).sum(dim=1, keepdim=True).clamp(min=1)
-    return F.embedding_bag(numbers, table.weight, mode="sum", padding_idx=0) / count.sqrt()
+def summed(numbers: Tensor, table: nn.Embedding, *, over_root: bool = False) -> Tensor:
+    """(n, most) numbers, padding 0, to (n, size): the sum of their vectors, if wanted over the root of how many."""
+    total = F.embedding_bag(numbers, table.weight, mode="sum", padding_idx=0)
+    return total / (numbers > 0).sum(dim=1, keepdim=True).clamp(min=1).sqrt() if over_root else total
 
 
 def in_range(numbers: Tensor, table: nn.Embedding) -> Tensor:

@@ -156,7 +156,7 @@ class Attributes(nn.Module):
         known = in_range(attributes, self.embedding)
         if self.training and self.dropout:
             known = known * (torch.rand(len(known), 1, device=known.device) >= self.dropout)
-        return summed(known, self.embedding)
+        return summed(known, self.embedding, over_root=True)
 
 
 USER_TOWERS = {"attention": AttentionTower, "gru": RecurrentTower, "lstm": RecurrentTower, "mlp": PooledTower}
