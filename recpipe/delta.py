@@ -44,7 +44,7 @@ def create_tables(root: Path) -> list[str]:
         for table in TABLES:
             uri = table_uri(root, table)
             if DeltaTable.is_deltatable(uri):
-                made = _of_this_version(root, table)
+                made = open_table(root, table)
             else:
                 made = _create(uri, table)
                 created.append(table.name)
@@ -64,17 +64,6 @@ def _create(uri: str, table: Table) -> DeltaTable:
     )
 
 
-def _of_this_version(root: Path, table: Table) -> DeltaTable:
-    made = open_table(root, table)
-    if said := differences(table, made):
-        raise UserError(
-            f"expected the tables at {root} to be of this version of recpipe, found {table.name} with "
-            f"{', '.join(said)}; move the lake away, run `recpipe init` and `make backfill` from the first arrival on: "
-            "what landed is still there"
-        )
-    return made
-
-
 def require_lake(root: Path) -> None:
     """Raises:
     UserError: a table is missing or half made, or was made by another version of its contract.
@@ -83,7 +72,7 @@ def require_lake(root: Path) -> None:
     if missing:
         raise UserError(f"expected the tables of the lake at {root}, found no {', '.join(missing)}; run `recpipe init`")
     for table in TABLES:
-        if checks := missing_constraints(table, _of_this_version(root, table)):
+        if checks := missing_constraints(table, open_table(root, table)):
             raise UserError(f"expected table {table.name} complete, found no {', '.join(checks)}; run `recpipe init`")
 
 
@@ -98,7 +87,8 @@ def table_uri(root: Path, table: Table) -> str:
 
 def open_table(root: Path, table: Table) -> DeltaTable:
     """Raises:
-    UserError: there is no such table, or its files alone do not say which rows it has.
+    UserError: there is no such table, its files alone do not say which rows it has, or it was made by another
+        version of its contract.
     """
     try:
         made = DeltaTable(table_uri(root, table))
@@ -110,6 +100,12 @@ def open_table(root: Path, table: Table) -> DeltaTable:
         raise UserError(
             f"expected table {table.name} at {root} without reader features, found {', '.join(features)}; "
             "make it anew without them: move the lake away, run `recpipe init`, and run its days again"
+        )
+    if said := differences(table, made):
+        raise UserError(
+            f"expected the tables at {root} to be of this version of recpipe, found {table.name} with "
+            f"{', '.join(said)}; move the lake away, run `recpipe init` and `make backfill` from the first arrival on: "
+            "what landed is still there"
         )
     return made
 

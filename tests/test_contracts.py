@@ -98,7 +98,7 @@ def test_a_creation_that_was_broken_off_is_told_and_completed(lake):
     delta.require_lake(lake)
 
 
-@pytest.mark.parametrize("command", [delta.require_lake, delta.create_tables])
+@pytest.mark.parametrize("command", [delta.require_lake, delta.create_tables, lambda lake: delta.connect(lake, [RUNS])])
 def test_a_lake_of_another_version_is_told_in_one_line(lake, command):
     shutil.rmtree(lake / "runs")
     delta._create(delta.table_uri(lake, RUNS), replace(REVIEWS, partition=()))
