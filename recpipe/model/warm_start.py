@@ -52,14 +52,19 @@ def take_over(model: TwoTower, known: NDArray[np.int32], content: ItemContent, s
 
     Items are found by their numbers, words and the like have theirs for ever. The id of an item that ``start`` did not
     know is zero, so that at first its vector is made from its content alone and its bias is the least. One of which
-    nothing else is known keeps its random id: all such would have one vector, and no direction to begin with.
+    nothing else is known keeps its random id: all such would have one vector, and no direction to begin with. So do
+    words, brands and the like keep their random vectors of which ``start`` has zeros, since none of its items had them:
+    where nothing has a length, `F.normalize` has a gradient that AdamW does not forget.
     """
     learned = start.model  # on the CPU, where it was read
     values = dict(learned.named_parameters())
     for name, parameter in model.named_parameters():
         if name not in OF_ITEMS:
             common = tuple(slice(min(sizes)) for sizes in zip(parameter.shape, values[name].shape, strict=True))
-            parameter[common] = values[name][common]
+            of_start = values[name][common].to(parameter.device)
+            if name.endswith("embedding.weight"):  # (numbers, size)
+                of_start = torch.where(of_start.any(dim=1, keepdim=True), of_start, parameter[common])
+            parameter[common] = of_start
     places = positions(known, start.known, missing=len(start.known))
     model.item_bias.copy_(learned.bias(Items.of(places, content)))
     if model.item_tower.ids is not None:

@@ -86,6 +86,23 @@ def test_words_that_were_numbered_since_keep_the_weights_they_were_born_with():
     assert torch.equal(brands[2], brands[0][:3])
 
 
+def test_a_new_item_of_a_brand_that_nobody_had_is_trained_as_in_a_cold_start():
+    then, fresh = (model(config(items, inputs=("id", "brand")), seed=items) for items in (3, 5))
+    brand = OF_NOW.brand[NEW[1]]
+    with torch.no_grad():
+        then.item_tower.encoders["brand"].embedding.weight[brand] = 0  # as of all that no item of a training has
+    now = copy.deepcopy(fresh)
+    take_over(now, NOW, OF_NOW, champion(then))
+    of_warm, of_cold = (
+        torch.autograd.grad(
+            F.normalize(one.item_tower(Items.of(np.arange(5), OF_NOW)), dim=-1)[NEW[1]].sum(),
+            one.item_tower.encoders["brand"].embedding.weight,
+        )[0][brand].norm()
+        for one in (now, fresh)
+    )
+    assert 0 < of_warm < 10 * of_cold
+
+
 def trained(start: Trained | None, validate: Validate | None = None, file: Path | None = None, **changes) -> Trained:
     """Two epochs of walks through 20 items, or as many as ``changes`` say."""
     sequences, settings = walks(300), small(**{"epochs": 2, **changes})
