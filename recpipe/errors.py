@@ -8,5 +8,9 @@ class UserError(Exception):
     """
 
 
+class Interrupted(UserError):  # noqa: N818 - the training is no error: what it ran in ended
+    """What was done so far is of use to the next attempt, which may end well."""
+
+
 class Superseded(Exception):  # noqa: N818 - what happened is no error: the newer attempt does the work
     """A newer attempt of the job for this day began, so that this one may write nothing more. Exit code 3."""

@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from recpipe.errors import UserError
+from recpipe.errors import Interrupted, UserError
 from recpipe.model.anchors import Rows, Users, item_numbering
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.checkpoint import Checkpoint
@@ -81,7 +81,8 @@ class Training:
 
 def trained(settings: Settings, training: Training, catalogue: Catalogue) -> Trained:
     """Raises:
-    UserError: the loss is not finite, or a rank ended before its time.
+    UserError: the loss is not finite, or what else the ranks found.
+    Interrupted: a rank ended before its time.
     """
     if settings.model.ranks == 1:
         return training.run(settings, catalogue)
@@ -98,7 +99,7 @@ def trained(settings: Settings, training: Training, catalogue: Catalogue) -> Tra
         if error.exists():
             raise UserError(error.read_text())
         if ended.returncode or not answer.exists():
-            raise UserError(
+            raise Interrupted(
                 f"expected {settings.model.ranks} ranks to end well, found exit code {ended.returncode} of torchrun; "
                 "see what it printed, or train with RECPIPE_MODEL__RANKS=1"
             )

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
-from recpipe.errors import UserError
+from recpipe.errors import Interrupted, UserError
 from recpipe.model.checkpoint import STAGED, Checkpoint
 from recpipe.model.progress import Epoch
 from recpipe.settings import code_hash
@@ -178,6 +178,8 @@ def _gone_after(folder: Path) -> Iterator[None]:
     """What was left there is of no use after a training, nor after one that can only fail again."""
     try:
         yield
+    except Interrupted:
+        raise
     except UserError:
         shutil.rmtree(folder, ignore_errors=True)
         raise

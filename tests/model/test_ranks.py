@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from jobs import train_two_tower
-from recpipe.errors import UserError
+from recpipe.errors import Interrupted, UserError
 from recpipe.model import launch
 from recpipe.model.anchors import Rows
 from recpipe.model.candidates import read_inputs
@@ -89,7 +89,7 @@ def test_a_mistake_that_the_ranks_find_is_told_as_by_one(settings, tmp_path):
 def test_ranks_end_with_the_job_that_started_them(shop, settings, tmp_path, monkeypatch):
     shop.anchor(planted_chains(users=50, items=60, days=30), anchor=29, cut=22)
     monkeypatch.setattr(launch.os, "getpid", lambda: 2**30)  # above every process number
-    with pytest.raises(UserError, match="expected 2 ranks to end well, found exit code 1 of torchrun"):
+    with pytest.raises(Interrupted, match="expected 2 ranks to end well, found exit code 1 of torchrun"):
         anything(settings, tmp_path / "home")
 
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from recpipe.errors import UserError
+from recpipe.errors import Interrupted, UserError
 from recpipe.model.checkpoint import STAGED, Checkpoint
 from recpipe.model.registry import CANDIDATE, CHAMPION, NAME, Registry
 from recpipe.model.training import Epoch
@@ -77,6 +77,14 @@ def test_a_broken_attempt_is_counted_and_never_found(registry):
     assert registry.find(CANDIDATE, ANCHOR, "broken") is None
     keep(registry, CANDIDATE, "broken", seed=13)
     assert registry.broken_attempts(ANCHOR, "broken") == 2
+
+
+@pytest.mark.parametrize(("error", "is_there"), [(Interrupted, True), (UserError, False)])
+def test_the_state_of_a_training_stays_unless_it_can_only_fail_again(registry, folder, error, is_there):
+    with pytest.raises(error), registry.attempt(CANDIDATE, ANCHOR, f"ended by {error.__name__}", {}) as attempt:
+        attempt.unfinished.mkdir(parents=True)
+        raise error("expected 2 ranks to end well")
+    assert attempt.unfinished.exists() == is_there
 
 
 def test_a_champion_is_loaded_by_its_version_and_shown(registry):
