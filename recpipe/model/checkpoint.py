@@ -89,12 +89,12 @@ class Checkpoint:
         try:
             known_on = date.fromisoformat(explanation["known_on"])
             model = TwoTower(TowerConfig.of_json(explanation["config"]))
-        except (KeyError, TypeError):
+            model.load_state_dict(tensors)  # strict: a missing, unexpected or misshapen tensor is an error
+        except (KeyError, TypeError, RuntimeError):
             raise UserError(
                 f"expected a model of this version of recpipe at {folder}, found one of another; move the lake and the "
                 "registry away, run `recpipe init`, and run the nights again"
             ) from None
-        model.load_state_dict(tensors)  # strict: a missing, unexpected or misshapen tensor is an error
         return cls(
             anchor=date.fromisoformat(explanation["anchor"]),
             until=date.fromisoformat(explanation["until"]),

@@ -20,7 +20,7 @@ class Sum(nn.Module):
 class Concat(nn.Module):
     def __init__(self, parts: int, size: int) -> None:
         super().__init__()
-        self.out = nn.Linear(parts * size, size)
+        self.out = nn.Linear(parts * size, size, bias=False)  # else what nobody knows would have a vector
 
     def forward(self, parts: Tensor, present: Tensor) -> Tensor:
         return self.out((parts * present[..., None]).flatten(1))

@@ -94,7 +94,8 @@ def test_a_model_of_another_version_is_refused(tmp_path: Path):
     checkpoint().save(tmp_path / "one")
     file = tmp_path / "one" / "checkpoint.json"
     explanation = json.loads(file.read_text())
-    for strange in ({"items": 3, "blocks": 1}, explanation["config"] | {"towers": 3}):
+    config = explanation["config"]
+    for strange in ({"items": 3, "blocks": 1}, config | {"towers": 3}, config | {"event_types": True}):
         file.write_text(json.dumps(explanation | {"config": strange}))
         with pytest.raises(
             UserError, match=r"expected a model of this version of recpipe at .*one, found one of another"

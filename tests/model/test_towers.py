@@ -147,8 +147,9 @@ def test_what_is_missing_or_unheard_of_weighs_nothing(fusion, missing):
     torch.testing.assert_close(two_tower.item_tower(items._replace(**{field: absent})), without)
 
 
-def test_an_item_of_which_nothing_is_known_is_zero_in_a_sum():
-    tower = model(config(ITEMS, inputs=INPUTS[1:])).item_tower
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_an_item_of_which_nothing_is_known_is_zero(fusion):
+    tower = model(config(ITEMS, inputs=INPUTS[1:], fusion=fusion)).item_tower
     assert tower(inputs(ITEMS))[-1].tolist() == [0.0] * 8
 
 
