@@ -100,9 +100,10 @@ class Text(nn.Module):
         return self.encoder.embedding
 
     def forward(self, items: Items) -> tuple[Tensor, Tensor]:
-        tokens = in_range(items.text, self.embedding)
-        longest = max(int((tokens > 0).sum(dim=1).max()) if len(tokens) else 0, 1)  # padding is on the right
-        return self.encoder(tokens[:, :longest]), (tokens > 0).any(dim=1)
+        lengths = (items.text > 0).sum(dim=1)  # padding is on the right, and unknown words are anywhere
+        longest = max(int(lengths.max()) if len(lengths) else 0, 1)
+        tokens = in_range(items.text[:, :longest], self.embedding)
+        return self.encoder(tokens), (tokens > 0).any(dim=1)
 
 
 class Picture(nn.Module):

@@ -147,6 +147,14 @@ def test_what_is_missing_or_unheard_of_weighs_nothing(fusion, missing):
     torch.testing.assert_close(two_tower.item_tower(items._replace(**{field: absent})), without)
 
 
+@pytest.mark.parametrize("text_encoder", TEXT_ENCODERS)
+def test_words_behind_an_unheard_of_one_count_whatever_the_other_items_are(text_encoder):
+    tower, items = model(config(ITEMS, inputs=("text",), text_encoder=text_encoder)).item_tower, inputs(2)
+    with_unheard_of = items._replace(text=torch.tensor([[1, 1000, 2, 0], [3, 4, 5, 6]]))
+    alone, beside = (tower(with_unheard_of.take(torch.tensor(rows)))[0] for rows in ([0], [0, 1]))
+    torch.testing.assert_close(alone, beside)
+
+
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_an_item_of_which_nothing_is_known_is_zero(fusion):
     tower = model(config(ITEMS, inputs=INPUTS[1:], fusion=fusion)).item_tower
