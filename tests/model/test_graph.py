@@ -63,9 +63,13 @@ def test_dropped_edges_are_made_up_for_on_average():
     torch.testing.assert_close(several.mean(dim=0), expected, rtol=0, atol=0.05)
 
 
-def test_the_gradient_is_that_of_the_matrix():
-    made, edges = step()
+def test_the_gradient_is_that_of_the_matrix_without_the_dropped_edges():
+    made, edges = step(dropout=0.5)
     x = torch.randn(4, 2, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    (made(x, torch.arange(4)) * torch.arange(8.0).view(4, 2)).sum().backward()
-    matrix = torch.eye(4) + torch.from_numpy(dense(edges, 4)).float()
-    torch.testing.assert_close(x.grad, matrix.T @ torch.arange(8.0).view(4, 2))
+    torch.manual_seed(2)
+    (made.train()(x, torch.arange(4)) * torch.arange(8.0).view(4, 2)).sum().backward()
+    torch.manual_seed(2)
+    left = edges._replace(weights=edges.weights * (torch.rand(edges.weights.shape) >= 0.5) / 0.5)
+    near = torch.from_numpy(dense(left, 4)).float()
+    assert not torch.equal(near, near.T)  # else it would not show which way an edge leads
+    torch.testing.assert_close(x.grad, (torch.eye(4) + near).T @ torch.arange(8.0).view(4, 2))
