@@ -33,9 +33,11 @@ class Progress:
     best_epoch: int = 0
 
     def add(self, epoch: Epoch) -> None:
-        """Note an epoch; its weights are the best if nothing judges them or nothing before was better."""
+        """Note an epoch; its weights are the best if nothing judges them, or none before were as good or found
+        anything."""
         self.log.append(epoch)
-        if not self.best or math.isnan(epoch.ndcg) or epoch.ndcg > self.log[self.best_epoch - 1].ndcg:
+        before = self.log[self.best_epoch - 1].ndcg
+        if not self.best or math.isnan(epoch.ndcg) or before == 0 or epoch.ndcg > before:
             weights = self.objective.model.state_dict()
             self.best_epoch, self.best = epoch.number, {name: value.clone() for name, value in weights.items()}
 

@@ -65,7 +65,8 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     """Train a model on the sequences that ``read_epoch`` gives anew for each epoch.
 
     With ``validate``, the weights of the epoch with the greatest value are kept, and training stops after
-    ``settings.patience`` epochs without a greater one. Without it, training stops after ``epochs``.
+    ``settings.patience`` epochs without a greater one; values of 0 tell no epoch from another, and none stops for them.
+    Without it, training stops after ``epochs``.
 
     The learning rate decays over ``settings.epochs`` in both cases, also when training stops before: so a refit for
     the chosen number of epochs walks the same schedule as the run that chose it. A decay to 0 over the chosen epochs
@@ -118,6 +119,8 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
         if unfinished and not ranks.rank and time.monotonic() - saved >= SAVE_EVERY_SECONDS:
             progress.save(unfinished)
             saved = time.monotonic()
+    if validate and not any(epoch.ndcg > 0 for epoch in progress.log):
+        ranks.say(f"validation found no target in any of {last} epochs, so the last one's weights are taken")
     model.load_state_dict(progress.best)
     interactions = int((raw.items >= 0).sum())
     return Trained(model.eval(), known, interactions, progress.best_epoch, tuple(progress.log), warm)

@@ -120,6 +120,16 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_run():
     assert trained.model.log_scale.item() == seen[1]
 
 
+@pytest.mark.parametrize(("figures", "chosen"), [([0.0] * 5, 5), ([0.0, 0.0, 0.0, 0.2, 0.1], 4)])
+def test_epochs_that_find_nothing_are_no_reason_to_stop(figures, chosen, capsys):
+    values = iter(figures)
+    settings = small(epochs=5, patience=2)
+    trained = train(lambda: walks(100), ITEMS, settings, seed=3, validate=lambda known: lambda model: next(values))
+    assert (len(trained.log), trained.epochs) == (5, chosen)
+    told = "validation found no target in any of 5 epochs, so the last one's weights are taken"
+    assert (told in capsys.readouterr().out) == (chosen == 5)
+
+
 def test_a_refit_for_the_chosen_epochs_is_the_run_that_chose_them():
     sequences = walks(100)
     values = iter([0.1, 0.4, 0.3, 0.2])
