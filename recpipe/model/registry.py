@@ -47,7 +47,7 @@ class Attempt:
             for name, value in (("loss", epoch.loss), ("ndcg_at_10", epoch.ndcg), ("rows_s", epoch.rows_per_second))
             if not math.isnan(value)
         ]
-        self.client.log_batch(self.run_id, metrics=figures[-MOST_METRICS:])
+        _send(self.client, self.run_id, figures)
         checkpoint.save(self.folder)
         self.client.set_tag(self.run_id, "model_version", checkpoint.model_version)
 
@@ -158,9 +158,7 @@ class Registry:
 
     def _log(self, run_id: str, figures: Mapping[str, float]) -> None:
         now = int(time.time() * 1000)
-        told = [Metric(name, value, now, 0) for name, value in figures.items()]
-        for first in range(0, len(told), MOST_METRICS):
-            self.client.log_batch(run_id, metrics=told[first : first + MOST_METRICS])
+        _send(self.client, run_id, [Metric(name, value, now, 0) for name, value in figures.items()])
 
     def _runs(self, tags: str, status: str = "= 'FINISHED'") -> list[Run]:
         """Runs, newest first."""
@@ -171,6 +169,11 @@ class Registry:
         """Where MLflow keeps the run's artifact `checkpoint`, from this folder and not from the address that it
         recorded, so that a registry may be moved with its lake."""
         return self.folder / "artifacts" / run_id / "artifacts" / "checkpoint"
+
+
+def _send(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
+    for first in range(0, len(metrics), MOST_METRICS):
+        client.log_batch(run_id, metrics=metrics[first : first + MOST_METRICS])
 
 
 @contextmanager

@@ -69,6 +69,15 @@ def test_mlflow_lists_the_files_and_figures_of_a_run(registry):
     assert (run.data.params, run.info.status) == ({"epochs": "2"}, "FINISHED")
 
 
+def test_the_curves_of_a_long_training_begin_with_its_first_epoch(registry):
+    kept, log = checkpoint(seed=18), [Epoch(number, 2.0, 100.0, 0.1) for number in range(1, 401)]
+    with registry.attempt(CANDIDATE, ANCHOR, "long", {}) as attempt:
+        attempt.keep(kept, log)
+    curves = registry.curves(kept.model_version)
+    assert [epoch for epoch, _ in curves["loss"]] == list(range(1, 401))
+    assert len(curves["ndcg_at_10"]) == 400
+
+
 def test_a_broken_attempt_is_counted_and_never_found(registry):
     for _ in range(2):
         with pytest.raises(UserError), registry.attempt(CANDIDATE, ANCHOR, "broken", {}):
