@@ -128,8 +128,8 @@ class ModelSettings(Section):
     half_life_days: Annotated[float | None, Field(gt=0, le=100_000)] = None
     """Days in which the weight of an interaction halves, counted back from the newest; unset: all weigh the same."""
     precision: Literal["bfloat16", "float32"] = "bfloat16"
-    """Of the products of users and items in training; sums are always taken in float32. bfloat16 takes half the time
-    where the processor knows it."""
+    """Of products in training: on a GPU of all, on a CPU of those of users and items with `loss` softmax; else they are
+    in float32, as sums always are. bfloat16 takes half the time where the processor knows it."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     """CPU threads of PyTorch; pinned, since another number may round sums differently. More help a large shop on idle
     processors; beside a busy one they wait for each other, and two were seen to take eight times as long as one."""

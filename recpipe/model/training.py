@@ -153,7 +153,7 @@ def _one_epoch(  # noqa: PLR0913, PLR0917 - what is trained, on what and how, an
     for step, batch in enumerate(_batches(sequences, settings.batch_size, objective, ranks)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, batches, (number - 1) * batches + step)
-        with _precision(device):
+        with _precision(device, settings):
             found = objective.loss(batch)
         optimizer.zero_grad(set_to_none=True)
         found = ranks.backward(found, parameters)
@@ -203,8 +203,9 @@ def _batches(sequences: Sequences, size: int, objective: Objective, ranks: Ranks
         yield in_groups(batch, padding) if on_cpu else [Histories.of(batch, padding)]
 
 
-def _precision(device: torch.device) -> AbstractContextManager:
-    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
+def _precision(device: torch.device, settings: ModelSettings) -> AbstractContextManager:
+    coarse = device.type == "cuda" and settings.precision == "bfloat16"
+    return torch.autocast("cuda", dtype=torch.bfloat16) if coarse else nullcontext()
 
 
 def _report(epoch: Epoch, last: int, seconds: float) -> str:

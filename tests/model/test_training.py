@@ -14,7 +14,7 @@ from recpipe.model import objective
 from recpipe.model.assembly import new_model
 from recpipe.model.content import Catalogue
 from recpipe.model.examples import Sequences
-from recpipe.model.training import learning_rate, optimizer_of, train, vectors
+from recpipe.model.training import _precision, learning_rate, optimizer_of, train, vectors
 from recpipe.settings import ModelSettings
 from tests.model.small_models import content, nothing_known, of_strangers
 
@@ -146,6 +146,14 @@ def test_the_learning_rate_warms_up_and_decays_to_nothing():
     assert max(rates) == rates[9] == rates[10] == 1.0
     assert all(later < earlier for earlier, later in pairwise(rates[10:]))
     assert rates[-1] < 0.001
+
+
+@pytest.mark.filterwarnings("ignore:.*CUDA is not available")
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_products_are_coarse_on_a_gpu_alone_and_only_if_the_settings_say_so(device, precision):
+    chosen = _precision(torch.device(device), small(precision=precision))
+    assert isinstance(chosen, torch.autocast) == ((device, precision) == ("cuda", "bfloat16"))
 
 
 def test_ids_decay_at_a_rate_of_their_own():
