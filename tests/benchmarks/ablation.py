@@ -18,9 +18,9 @@ from typing import Any
 
 from recpipe.model.judging import validator
 from recpipe.model.training import train
-from recpipe.settings import CHECKOUT, ModelSettings, code_hash
+from recpipe.settings import CHECKOUT, ModelSettings
 from tests.benchmarks import public_data
-from tests.benchmarks.kept import kept, name_of
+from tests.benchmarks.kept import kept, name_of_run
 from tests.benchmarks.quality import RECIPE
 
 LENGTH = 50
@@ -76,8 +76,7 @@ def kept_run(work: Path, change: str, seed: int) -> dict[str, float]:
         print(f"{change}, seed {seed}", flush=True)
         return run(change, seed)
 
-    of = name_of(code_hash(), settings_of(change).model_dump_json())
-    return kept(work / f"{of}-{seed}.json", told)
+    return kept(work / f"{name_of_run(settings_of(change))}-{seed}.json", told)
 
 
 def main() -> int:

@@ -33,9 +33,9 @@ from recpipe.evaluation.metrics import ndcg_at_k
 from recpipe.model.judging import Contest, validator
 from recpipe.model.towers import TwoTower
 from recpipe.model.training import train
-from recpipe.settings import CHECKOUT, ModelSettings, code_hash
+from recpipe.settings import CHECKOUT, ModelSettings
 from tests.benchmarks import public_data
-from tests.benchmarks.kept import kept, name_of, write
+from tests.benchmarks.kept import kept, name_of, name_of_run, write
 from tests.benchmarks.public_data import Shop, Split
 from tests.benchmarks.quality import IDS_ONLY, RECIPE
 
@@ -102,7 +102,7 @@ def kept_two_tower(work: Path, variant: str) -> Log:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as one:
             return one.submit(two_tower, settings).result()
 
-    return kept(work / f"{variant}-{name_of(code_hash(), settings.model_dump_json())}.json", alone)
+    return kept(work / f"{variant}-{name_of_run(settings)}.json", alone)
 
 
 def peer(work: Path, python: Path, epochs: int, patience: int) -> Log:

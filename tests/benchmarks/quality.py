@@ -24,9 +24,9 @@ from recpipe.evaluation.metrics import ndcg_at_k, precision_at_k, recall_at_k
 from recpipe.model.examples import known_items
 from recpipe.model.judging import Contest, validator
 from recpipe.model.training import train
-from recpipe.settings import CHECKOUT, ModelSettings, code_hash
+from recpipe.settings import CHECKOUT, ModelSettings
 from tests.benchmarks import public_data
-from tests.benchmarks.kept import kept, name_of
+from tests.benchmarks.kept import kept, name_of_run
 from tests.benchmarks.public_data import REAL, Shop, Split
 
 RECIPE = ModelSettings(
@@ -144,9 +144,10 @@ def figures(
 def kept_run(work: Path, name: str, variant: str, seed: int) -> tuple[dict[str, object], Path]:
     """The run as it was kept, or a new one, and its vectors' file. A run of other code or settings is another run."""
     settings = DATA[name].variants[variant]
-    of = name_of(code_hash(), settings.model_dump_json())
-    file = work / f"{name}-{variant}-{seed}-{of}.json"
+    file = work / f"{name}-{variant}-{seed}-{name_of_run(settings)}.json"
     vectors = file.with_suffix(".npz")
+    if not vectors.exists():
+        file.unlink(missing_ok=True)  # without them it is no whole run
 
     def told() -> dict[str, object]:
         print(f"{name}, {variant}, seed {seed}", flush=True)
