@@ -55,8 +55,8 @@ class TextCnn(nn.Module):
         super().__init__()
         self.embedding = embedding(config.words, config.size)
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(config.size, config.size, width, padding=width - 1) for width in self.WIDTHS
-        )
+            nn.Conv1d(config.size, config.size, width, padding=width) for width in self.WIDTHS
+        )  # padded so that each text also has a window without a word; else only those shorter than the longest have
         self.out = nn.Linear(len(self.WIDTHS) * config.size, config.size)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -148,6 +148,14 @@ def test_what_is_missing_or_unheard_of_weighs_nothing(fusion, missing):
 
 
 @pytest.mark.parametrize("text_encoder", TEXT_ENCODERS)
+def test_a_text_says_the_same_beside_a_longer_one(text_encoder):
+    tower = model(config(ITEMS, inputs=("text",), text_encoder=text_encoder)).item_tower
+    items = inputs(2)._replace(text=torch.tensor([[1, 5, 0, 0], [3, 4, 5, 6]]))
+    alone, beside = (tower(items.take(torch.tensor(rows)))[0] for rows in ([0], [0, 1]))
+    torch.testing.assert_close(alone, beside)
+
+
+@pytest.mark.parametrize("text_encoder", TEXT_ENCODERS)
 def test_words_behind_an_unheard_of_one_count_whatever_the_other_items_are(text_encoder):
     tower, items = model(config(ITEMS, inputs=("text",), text_encoder=text_encoder)).item_tower, inputs(2)
     with_unheard_of = items._replace(text=torch.tensor([[1, 1000, 2, 0], [3, 4, 5, 6]]))
