@@ -78,7 +78,9 @@ def land(
         list[Path], typer.Argument(metavar="FILES", help="Files of one format, or the zip archives that they come in.")
     ],
     format_: Annotated[str, typer.Option("--format", help=FORMAT_HELP)],
-    arrived_on: Annotated[str | None, typer.Option(help="Land the files whole on this day.")] = None,
+    arrived_on: Annotated[
+        str | None, typer.Option(help="Land the files whole on this day, which need not be over.")
+    ] = None,
     replay_from: Annotated[
         str | None, typer.Option(help="Cut the files by their dates: all up to this day at once, then a day a folder.")
     ] = None,
@@ -90,7 +92,8 @@ def land(
     if (arrived_on is None) == (replay_from is None):
         raise UserError("expected either --arrived-on DAY or --replay-from DAY; give one of them")
     settings, put = read_settings(), landing.replay if replay_from else landing.land
-    day, sealed = job.parse_day(replay_from or arrived_on), sealed_files(settings.lake)
+    day = job.parse_day(replay_from) if replay_from else job.parse_arrival_day(arrived_on)
+    sealed = sealed_files(settings.lake)
     sealed_days = {entry.arrived_on for entry in sealed}
     if format_ == PICTURES:
         if replay_from:
@@ -124,7 +127,7 @@ def fetch_images_command(
     as_json: Json = False,
 ) -> None:
     """Fetch the pictures that metadata names, of items that have none yet."""
-    settings, day = read_settings(), arrived_on and job.parse_day(arrived_on)
+    settings, day = read_settings(), arrived_on and job.parse_arrival_day(arrived_on)
     done = fetch_images.fetch_images(settings.landing, settings.lake, settings.images, day, limit)
     if as_json:
         print_json(asdict(done))

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from recpipe import attempts, commits, delta
 from recpipe.attempts import Attempt
@@ -41,15 +41,33 @@ def parse_day(text: str) -> date:
     Raises:
         UserError: the text is no such day, or the day is not over. The clock only guards here: no result depends on it.
     """
+    day, today = _day(text), datetime.now(UTC).date()
+    if day >= today:
+        raise UserError(f"expected a UTC day that is over (before {today}), found {day}; run it tomorrow")
+    return day
+
+
+def parse_arrival_day(text: str) -> date:
+    """A UTC day on which files may arrive: up to tomorrow, since the night seals a day as soon as it is over.
+
+    Raises:
+        UserError: the text is no such day. The clock only guards here, as in `parse_day`.
+    """
+    day, last = _day(text), datetime.now(UTC).date() + timedelta(days=1)
+    if day > last:
+        raise UserError(
+            f"expected a UTC day up to tomorrow ({last}), found {day}; name the day on which the files arrive"
+        )
+    return day
+
+
+def _day(text: str) -> date:
     try:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             raise ValueError
         day = date.fromisoformat(text)
     except ValueError:
         raise UserError(f"expected a day such as 2024-01-31, found {text!r}") from None
-    today = datetime.now(UTC).date()
-    if day >= today:
-        raise UserError(f"expected a UTC day that is over (before {today}), found {day}; run it tomorrow")
     if day < MIN_DAY:
         raise UserError(f"expected a day from {MIN_DAY} on, found {day}")
     return day

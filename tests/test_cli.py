@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
@@ -78,6 +79,16 @@ def test_landing_a_file_that_the_lake_has_is_said_at_once(home):
         "again.json: 1 lines of reviews (amazon-2023) on 2024-01-02",
         "again.json of 2024-01-02: had arrived as 2024-01-01/a.json; it will not be read again",
     ]
+
+
+def test_a_shop_lands_today_what_the_night_after_takes_in(home):
+    today = datetime.now(UTC).date()
+    delta.append(home / "lake", ARRIVALS, [arrival(arrived_on=today - timedelta(days=1))])
+    file = write_lines(home / "r.json", review_2023())
+    assert recpipe("land", str(file), "--format", "amazon-2023", "--arrived-on", str(today)) == (
+        f"r.json: 1 lines of reviews (amazon-2023) on {today}; 1 of them wait for days that are not over, to {today}\n"
+    )
+    assert f"0 pictures fetched for {today}" in recpipe("fetch-images", "--arrived-on", str(today))
 
 
 def test_status_says_why_a_day_failed_and_what_mends_it(home):

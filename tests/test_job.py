@@ -5,7 +5,7 @@ import pytest
 
 from recpipe import delta, job
 from recpipe.errors import UserError
-from recpipe.job import JobResult, parse_day, parse_run_id, run_job
+from recpipe.job import JobResult, parse_arrival_day, parse_day, parse_run_id, run_job
 from recpipe.job_lock import no_job_under_way
 from tests.lakes import empty_lake
 
@@ -84,9 +84,10 @@ def test_a_full_disk_is_one_line(lake, capsys):
 @pytest.mark.parametrize(
     "text", ["2024-02-30", "20240131", "yesterday", "", "2024-01-31'; drop table reviews", "1990-01-01"]
 )
-def test_a_wrong_day_is_refused(text):
+@pytest.mark.parametrize("parse", [parse_day, parse_arrival_day])
+def test_a_wrong_day_is_refused(parse, text):
     with pytest.raises(UserError, match="expected a day"):
-        parse_day(text)
+        parse(text)
 
 
 def test_a_day_that_is_not_over_is_refused():
@@ -94,6 +95,13 @@ def test_a_day_that_is_not_over_is_refused():
     assert parse_day(str(today - timedelta(days=1))) == today - timedelta(days=1)
     with pytest.raises(UserError, match="that is over"):
         parse_day(str(today))
+
+
+def test_files_may_arrive_up_to_tomorrow():
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    assert parse_arrival_day(str(tomorrow)) == tomorrow
+    with pytest.raises(UserError, match="expected a UTC day up to tomorrow"):
+        parse_arrival_day("2099-01-01")
 
 
 @pytest.mark.parametrize("text", ["", "a b", "x;y", "$(id)", "r" * 251])
