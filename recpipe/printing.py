@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ from recpipe.reject_reports import RejectReport
 from recpipe.serving import Served
 from recpipe.status import DayStatus, commands
 
-out = Console(highlight=False, soft_wrap=False)
+LEAST_WIDTH = 12
+"""Of a column on a terminal, with its frame: a table of more columns than fit is wider than the terminal."""
+
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -27,12 +30,14 @@ def print_json(value: Any) -> None:
 
 
 def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """No value is ever cut: a terminal shows long ones on several lines, a file or a pipe gets lines of any length."""
     grid = Grid(title=_plain(title) if title else None, title_justify="left")
     for column in columns:
-        grid.add_column(_plain(column))
+        grid.add_column(_plain(column), overflow="fold")
     for row in rows:
         grid.add_row(*map(_plain, row))
-    out.print(grid)
+    width = max(Console().width, LEAST_WIDTH * len(columns)) if sys.stdout.isatty() else sys.maxsize
+    Console(highlight=False, width=width).print(grid, crop=False)
 
 
 def _plain(value: Any) -> Text:

@@ -23,7 +23,6 @@ from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, recommendat
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("RECPIPE_HOME", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "300")
     empty_lake(tmp_path / "lake")
     return tmp_path
 

@@ -183,7 +183,6 @@ def test_bars_run_from_nothing_to_the_greatest():
 
 def recpipe(lake, monkeypatch, *arguments):
     monkeypatch.setenv("RECPIPE_HOME", str(lake.parent))
-    monkeypatch.setenv("COLUMNS", "300")
     return CliRunner().invoke(app, ["quality", *arguments], catch_exceptions=False).output
 
 
