@@ -92,6 +92,7 @@ def land(
     if (arrived_on is None) == (replay_from is None):
         raise UserError("expected either --arrived-on DAY or --replay-from DAY; give one of them")
     settings, put = read_settings(), landing.replay if replay_from else landing.land
+    demo.require_no_demo(settings.home)
     day = job.parse_day(replay_from) if replay_from else job.parse_arrival_day(arrived_on)
     sealed = sealed_files(settings.lake)
     sealed_days = {entry.arrived_on for entry in sealed}

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from itertools import zip_longest
+from pathlib import Path
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -52,6 +53,17 @@ def _claim(settings: Settings) -> None:
         )
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text("This place holds the demo's sample shop. Delete it all to start over.\n")
+
+
+def require_no_demo(home: Path) -> None:
+    """Raises:
+    UserError: the demo's made-up shop is in ``home``, and real lines are not to be mixed with it.
+    """
+    if (home / _MARK).exists():
+        raise UserError(
+            f"expected a place of your own, found the demo's made-up shop in {home}; "
+            "name another place: export RECPIPE_HOME=~/shop"
+        )
 
 
 def _print_result(settings: Settings, console: Console) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typer.testing import CliRunner
 
-from recpipe import delta, environments
+from recpipe import delta, demo, environments
 from recpipe.arriving import arriving_files
 from recpipe.cli import app
 from recpipe.errors import UserError
@@ -88,6 +88,20 @@ def test_a_shop_lands_today_what_the_night_after_takes_in(home):
         f"r.json: 1 lines of reviews (amazon-2023) on {today}; 1 of them wait for days that are not over, to {today}\n"
     )
     assert f"0 pictures fetched for {today}" in recpipe("fetch-images", "--arrived-on", str(today))
+
+
+@pytest.mark.parametrize("format_", ["amazon-2023", "images"])
+def test_nothing_lands_in_the_demo_s_made_up_shop(home, monkeypatch, format_):
+    monkeypatch.setattr(demo, "write_sample", lambda *_: "none")
+    monkeypatch.setattr(demo.airflow_backfill, "backfill", lambda *_, **__: 1)
+    with pytest.raises(UserError, match="expected 3 good nights"):
+        recpipe("demo")
+    file = write_lines(home / "r.json", review_2023())
+    with pytest.raises(
+        UserError, match=r"found the demo's made-up shop in .*; name another place: export RECPIPE_HOME"
+    ):
+        recpipe("land", str(file), "--format", format_, "--arrived-on", "2024-01-02")
+    assert not (home / "landing").exists()
 
 
 def test_status_says_why_a_day_failed_and_what_mends_it(home):

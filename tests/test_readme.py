@@ -39,6 +39,11 @@ def test_make_targets_exist():
     assert targets <= {line.split()[0] for line in listed.splitlines()}
 
 
+def test_a_shop_of_one_s_own_has_a_place_of_its_own():
+    section = README[README.index("## Your own data") :]
+    assert re.search(r"^```\n(.*)", section, re.M)[1].startswith("export RECPIPE_HOME=")
+
+
 def test_recpipe_commands_exist_with_the_options_that_are_named():
     lines = re.findall(r"(?:^|bin/)recpipe ([a-z]+(?:-[a-z]+)*)(.*)", code(), re.M)
     assert {"init", "land", "run", "show", "query", "status", "doctor"} <= {command for command, _ in lines}
