@@ -116,7 +116,7 @@ def accept(
     settings, arrived_on = read_settings(), job.parse_day(day)
     report = rejects.accept(arrived_on, settings.reports, settings.landing, reader.sealed_days(settings.lake))
     print_rejects(report)
-    print(f"Accepted. Run the night again: `recpipe run ingest_reviews --ds {day}`, or clear the task in Airflow.")
+    print(f"Accepted. Run the night again: `recpipe run night --ds {day}`, or clear the failed task in Airflow.")
 
 
 @app.command(name="fetch-images")

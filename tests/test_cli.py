@@ -50,7 +50,7 @@ def test_a_stopped_day_is_shown_accepted_and_shown_again(home):
     said = recpipe("accept", "2024-01-02")
     assert "2024-01-02: 52 of 400 lines rejected" in said
     assert "17, 20, 31, 40, 41" in said
-    assert "recpipe run ingest_reviews --ds 2024-01-02" in said
+    assert "Run the night again: `recpipe run night --ds 2024-01-02`" in said
     assert state_of_tuesday() == "accepted: 52 of 400 rejected, to be run again"
     with pytest.raises(UserError, match="expected a day such as"):
         recpipe("accept", "yesterday")
