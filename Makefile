@@ -143,5 +143,5 @@ lock: $(UV) ## Resolve pyproject's pins anew into docker/locks
 	  $(COMPILE) --extra $$extra --constraint docker/locks/dev.txt --output-file docker/locks/$$extra.txt; \
 	done
 
-clean: ## Remove the environments (never RECPIPE_HOME)
-	@rm -rf .venvs
+clean: ## Remove the environments (never RECPIPE_HOME, nor the runs that benchmarks keep)
+	@rm -rf .venvs .bench/agreement .bench/peer/venv
