@@ -136,7 +136,7 @@ bench-peer: setup .bench/peer/venv/.ready ## Time to the quality of RecTools' SA
 lint: setup ## Style and likely faults (ruff)
 	@.venvs/reader/bin/ruff format --check --quiet . && .venvs/reader/bin/ruff check --quiet .
 
-lock: $(UV) ## Resolve pyproject's pins anew into docker/locks
+lock: $(UV) ## Lock pyproject's pins into docker/locks; versions there that still fit stay, unless you remove the .txt files first
 	@$(COMPILE) --extra dev --output-file docker/locks/dev.txt
 	@$(COMPILE) --constraint docker/locks/dev.txt --output-file docker/locks/reader.txt
 	@for extra in spark train airflow; do \
