@@ -29,10 +29,11 @@ class ArrivingFile(NamedTuple):
     file: str  # its name in the day folder; `images` for all the pictures of a day
     layout: Layout | None  # None for a file without lines, and for pictures
     origin: str  # the dump it was cut out of, else as file
-    is_cut: bool
+    is_cut: bool  # the companion has its lines' numbers in the dump
     sha256: str
     spans: tuple[Span | None, ...]  # stretches that tasks read side by side; None: the whole file
     pictures: tuple[str, ...] = ()  # names of the day's pictures, which lie in the folder ``path``
+    is_changed: bool = False  # since it was cut out of the dump: its lines are numbered as they are here
     same_as: str | None = None  # DAY/FILE that had these bytes first; set: this one is not read again
 
     @property
@@ -56,6 +57,10 @@ class Arriving:
     def repeats(self) -> list[ArrivingFile]:
         """Files that had arrived before, byte for byte."""
         return [file for file in self.files if file.same_as]
+
+    def changed(self) -> list[ArrivingFile]:
+        """Files that people changed since they were cut out of a dump."""
+        return [file for file in self.files if file.is_changed]
 
     def days_without_files(self) -> list[date]:
         with_files = {file.arrived_on for file in self.files}
@@ -215,17 +220,21 @@ def _arriving(file: LandedFile, formats: Sequence[Format]) -> ArrivingFile:
             f"expected {file.kind} in {file.path}, found {layout.format.kind}; move it to {layout.format.kind}/"
         )
     sha256, spans = hashed(file.path)
-    may_be_split = layout and layout.framing == LINES and not is_gzip(file.path) and not (origin and origin.is_cut)
+    was_cut = origin is not None and origin.is_cut
+    is_changed = was_cut and origin.landed_sha256 not in ("", sha256)
+    is_cut = was_cut and not is_changed
+    may_be_split = layout and layout.framing == LINES and not is_gzip(file.path) and not is_cut
     return ArrivingFile(
         arrived_on=file.arrived_on,
         kind=file.kind,
         path=file.path,
         file=file.path.name,
         layout=layout,
-        origin=origin.name if origin else file.path.name,
-        is_cut=origin is not None and origin.is_cut,
+        origin=origin.name if origin and not is_changed else file.path.name,
+        is_cut=is_cut,
         sha256=sha256,
         spans=spans if may_be_split else (None,),
+        is_changed=is_changed,
     )
 
 

@@ -108,6 +108,11 @@ class Intake:
             had = "1 file had" if len(repeats) == 1 else f"{len(repeats)} files had"
             same = named(f"{file.kind}/{file.arrived_on}/{file.file} (as {file.same_as})" for file in repeats)
             parts.append(f"{had} arrived before and {'is' if len(repeats) == 1 else 'are'} not read again: {same}")
+        if changed := self.arriving.changed():
+            places = named(f"{file.kind}/{file.arrived_on}/{file.file}" for file in changed)
+            parts.append(
+                f"changed since they were landed, so their lines are numbered by the file and not by the dump: {places}"
+            )
         if quiet := self.arriving.days_without_files():
             parts.append(f"nothing arrived on {named(map(str, quiet))}")
         return "; ".join([*parts, *not_read(self.arriving)])

@@ -1,4 +1,6 @@
+import gzip
 import hashlib
+import json
 import subprocess
 import sys
 from datetime import date
@@ -9,9 +11,11 @@ from recpipe import delta
 from recpipe.arriving import SealedFile, arriving_files, had_arrived, ingest_lock, sealed_files
 from recpipe.choice import Choice
 from recpipe.errors import UserError
+from recpipe.intake import Intake
 from recpipe.landing import land, replay
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.known import known_formats
+from recpipe.sources.replay import origin_file
 from recpipe.tables import ARRIVALS
 from tests.lakes import empty_lake
 from tests.raw_lines import item_2018, item_2023, landed, review_2018, review_2023, seconds, write_lines
@@ -66,6 +70,36 @@ def test_a_cut_file_keeps_its_origin(tmp_path, landing):
     )
     [file] = arriving_files(landing, set(), WEDNESDAY).files
     assert (file.arrived_on, file.file, file.origin, file.is_cut) == (TUESDAY, "dump.json.gz", "dump.json", True)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_cut_file_that_people_changed_is_numbered_by_itself(tmp_path, landing, zipped):
+    lines = [review_2018(unixReviewTime=seconds("2024-01-02"), reviewerID=name) for name in ("U1", "U2", "U3")]
+    dump = write_lines(tmp_path / "r.csv", b"A,B,5.0,1514764800", b"C,D,4.0,1514764800")
+    replay([write_lines(tmp_path / "dump.json", *lines)], Choice("amazon-2018"), landing, MONDAY)
+    replay([dump], Choice("amazon-2018-csv", columns=("user", "item", "rating", "timestamp")), landing, MONDAY)
+    for file in arriving_files(landing, set(), WEDNESDAY).files:
+        left = lines[::2] if file.file.startswith("dump") else [b"A,B,5.0,1514764800"]
+        write_lines(file.path, *left, zipped=zipped)
+    arriving = arriving_files(landing, set(), WEDNESDAY)
+    assert [(file.origin, file.is_cut) for file in arriving.files] == [("r.csv.gz", False), ("dump.json.gz", False)]
+    assert [file.format for file in arriving.files] == ["amazon-2018-csv", "amazon-2018"]
+    assert str(Intake.of(arriving, ())).endswith(
+        "changed since they were landed, so their lines are numbered by the file and not by the dump: "
+        "reviews/2024-01-01/r.csv.gz, reviews/2024-01-02/dump.json.gz; nothing arrived on 2024-01-03"
+    )
+
+
+def test_a_companion_without_its_file_s_hash_numbers_the_lines(tmp_path, landing):
+    lines = [review_2018(unixReviewTime=seconds("2024-01-02"))]
+    replay([write_lines(tmp_path / "dump.json", *lines)], Choice("amazon-2018"), landing, MONDAY)
+    [file] = arriving_files(landing, set(), WEDNESDAY).files
+    header, numbers = gzip.decompress(origin_file(file.path).read_bytes()).split(b"\n", 1)
+    said = {name: value for name, value in json.loads(header).items() if name != "landed_sha256"}
+    origin_file(file.path).write_bytes(gzip.compress(json.dumps(said).encode() + b"\n" + numbers))
+    [again] = arriving_files(landing, set(), WEDNESDAY).files
+    assert again == file
+    assert again.is_cut
 
 
 def test_a09_an_empty_file_arrives_without_a_format(landing):

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -31,6 +32,7 @@ class Origin(NamedTuple):
     sha256: str  # of it
     layout: Layout
     is_cut: bool  # only some of its records are here; the companion has their line numbers there
+    landed_sha256: str = ""  # of the landed file, where it is cut: the line numbers are those of no other file
 
 
 def origin_file(path: Path) -> Path:
@@ -45,6 +47,7 @@ def write_origin(path: Path, origin: Origin) -> None:
 def _header(origin: Origin) -> bytes:
     format_, framing, columns, has_header = origin.layout
     said = {"origin": origin.name, "sha256": origin.sha256, "format": format_.name, "kind": format_.kind}
+    said |= {"landed_sha256": origin.landed_sha256} if origin.is_cut else {}
     said |= {"framing": framing, "columns": columns, "has_header": has_header, "is_cut": origin.is_cut}
     return json.dumps(said).encode() + b"\n"
 
@@ -62,7 +65,8 @@ def read_origin(path: Path, formats: Sequence[Format]) -> Origin | None:
             said = orjson.loads(file.readline(MAX_HEADER))
         [format_] = [known for known in formats if (known.name, known.kind) == (said["format"], said["kind"])] or [None]
         layout = Layout(format_, said["framing"], tuple(map(str, said["columns"])), bool(said["has_header"]))
-        origin = Origin(str(said["origin"]), str(said["sha256"]), layout, bool(said["is_cut"]))
+        landed_sha256 = str(said.get("landed_sha256", ""))  # an old companion has none
+        origin = Origin(str(said["origin"]), str(said["sha256"]), layout, bool(said["is_cut"]), landed_sha256)
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise _spoilt(path, error) from None
     if format_ is None:
@@ -98,10 +102,8 @@ def cut(path: Path, name: str, layout: Layout, first: date, folder: Path) -> dic
     One pass in bounded memory; equal dumps give equal bytes. Rows of Parquet become lines of JSON. The header of CSV
     goes into the companions. Gives the number of records by day.
     """
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     framing = LINES if layout.framing == PARQUET else layout.framing
-    origin = Origin(name, sha256, layout._replace(framing=framing, has_header=False), is_cut=True)
+    origin = Origin(name, _sha256(path), layout._replace(framing=framing, has_header=False), is_cut=True)
     days, decode = _Days(cut_name(name), origin, folder), layout.decoder()
     number, day = 0, first
     for part in parts_of(path, layout):
@@ -111,8 +113,13 @@ def cut(path: Path, name: str, layout: Layout, first: date, folder: Path) -> dic
             days.numbers[day].append(part.number)
             number = part.number
         days.hold(day, part.content)
-    days.flush()
+    days.close()
     return dict(days.lines)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def landed_name(name: str) -> str:
@@ -143,14 +150,30 @@ class _Days:
 
     def flush(self) -> None:
         for day, contents in self._contents.items():
-            file = self.folder / f"arrived_on={day}" / self.name
-            if not file.exists():
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_origin(file, self.origin)
+            file = self._file(day)
+            file.parent.mkdir(parents=True, exist_ok=True)
             _append(file, contents)
-            _append(origin_file(file), [b"%d\n" % number for number in self.numbers.pop(day, ())])
+            _append(_numbers_file(file), [b"%d\n" % number for number in self.numbers.pop(day, ())])
         self._contents.clear()
         self._held = 0
+
+    def close(self) -> None:
+        """Write what is held, and the companions: a file's hash, which comes first there, is known last."""
+        self.flush()
+        for day in self.lines:
+            file = self._file(day)
+            numbers = _numbers_file(file)
+            write_origin(file, self.origin._replace(landed_sha256=_sha256(file)))
+            with numbers.open("rb") as source, origin_file(file).open("ab") as companion:
+                shutil.copyfileobj(source, companion)
+            numbers.unlink()
+
+    def _file(self, day: date) -> Path:
+        return self.folder / f"arrived_on={day}" / self.name
+
+
+def _numbers_file(path: Path) -> Path:
+    return path.with_name(f"_{path.name}.lines")
 
 
 def _append(path: Path, contents: list[bytes]) -> None:

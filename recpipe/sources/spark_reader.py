@@ -170,7 +170,10 @@ def _outcome(line: Line, layout: Layout, decode: Decode, arrived_on: date) -> Ac
 
 
 def _misfit(file: ArrivingFile) -> UserError:
-    return UserError(f"expected a line number in the companion of {file.path} for each of its lines, found others")
+    return UserError(
+        f"expected a line number in the companion of {file.path} for each of its lines, found others; "
+        "remove the file and its companion, and land the dump again"
+    )
 
 
 def _picture_rows(file: ArrivingFile, pictures: Sequence[str], limits: Limits) -> Iterator[tuple[int, tuple[Any, ...]]]:

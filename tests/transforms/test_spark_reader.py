@@ -83,6 +83,18 @@ def test_a_line_of_a_cut_file_knows_its_place_in_the_dump(spark, tmp_path, landi
     ]
 
 
+def test_a_line_may_be_taken_out_of_a_cut_file(spark, tmp_path, landing):
+    lines = [review_2018(reviewerID=name) for name in ("U1", "U2", "U3")]
+    replay([write_lines(tmp_path / "dump.json", b"", *lines)], Choice("amazon-2018"), landing, MONDAY)
+    path = landing / "reviews" / "arrived_on=2024-01-01" / "dump.json.gz"
+    assert [row.origin_line for row in read(spark, landing)] == [2, 3, 4]
+    write_lines(path, lines[0], lines[2], zipped=True)
+    assert [(row.user_id, row.origin, row.origin_line) for row in read(spark, landing)] == [
+        ("U1", "dump.json.gz", 1),
+        ("U3", "dump.json.gz", 2),
+    ]
+
+
 def test_a07_a_file_that_is_not_whole_is_named_with_the_others_like_it(spark, landing):
     for name in ("a.json.gz", "b.json.gz"):
         lines = [review_2023(user_id=f"U{n * n}", text=name) for n in range(3000)]
@@ -119,7 +131,9 @@ def test_a_companion_that_does_not_fit_is_named(spark, tmp_path, landing, number
     companion = origin_file(landing / "reviews" / "arrived_on=2024-01-01" / "dump.json.gz")
     header = gzip.decompress(companion.read_bytes()).splitlines()[0]
     companion.write_bytes(gzip.compress(header + b"\n" + numbers))
-    assert "dump.json.gz" in refusal(spark, landing)
+    message = refusal(spark, landing)
+    assert "dump.json.gz" in message
+    assert message.endswith("land the dump again")
 
 
 def test_a09_files_without_lines_and_days_without_files_have_no_rows(spark, landing):
