@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from recpipe.errors import UserError
+from recpipe.setting_variables import PREFIX, check_variables
 from recpipe.source_settings import Section, Source
 from recpipe.sources.known import FORMAT_NAMES
 from recpipe.tables import INTERACTION_TYPES
@@ -251,7 +252,7 @@ SourceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="RECPIPE_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
@@ -355,6 +356,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         file = TomlConfigSettingsSource(settings_cls, toml_file=home_folder() / "settings.toml")
+        if "home" in file.toml_data:
+            raise UserError(
+                f"expected no home in {home_folder() / 'settings.toml'}, which lies in it, found "
+                f"{_shown(file.toml_data['home'])}; set RECPIPE_HOME instead"
+            )
         return init_settings, env_settings, file
 
 
@@ -374,13 +380,14 @@ def read_settings() -> Settings:
     """The settings of this process.
 
     Raises:
-        UserError: a value is not allowed; names the setting, the rule and the value.
+        UserError: a value is not allowed, or a variable names no setting; names the setting, the rule and the value.
     """
+    check_variables(os.environ, Settings)
     try:
         return Settings(home=home_folder())
     except ValidationError as error:
         first = error.errors()[0]
-        name = "RECPIPE_" + "__".join(str(part).upper() for part in first["loc"] if part != "[key]")
+        name = PREFIX + "__".join(str(part).upper() for part in first["loc"] if part != "[key]")
         raise UserError(
             f"setting {name}: {first['msg'].removeprefix('Value error, ')}, found {_shown(first['input'])}; "
             f"change it in the environment or in {home_folder() / 'settings.toml'}"

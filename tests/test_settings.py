@@ -57,6 +57,62 @@ def test_an_unknown_setting_in_the_file_is_refused(home):
         read_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("RECPIPE_HISTROY_LENGTH", "did you mean RECPIPE_HISTORY_LENGTH?"),
+        ("RECPIPE_EPOCHS", "did you mean RECPIPE_MODEL__EPOCHS?"),
+        ("RECPIPE_MODEL_EPOCHS", "did you mean RECPIPE_MODEL__EPOCHS?"),
+        ("RECPIPE_MODEL__EPOCS", "did you mean RECPIPE_MODEL__EPOCHS?"),
+        ("RECPIPE_K__CORE", "did you mean RECPIPE_K_CORE?"),
+        ("recpipe_sed", "did you mean RECPIPE_SEED?"),
+        ("RECPIPE_WXYZ", "unset it"),
+    ],
+)
+def test_a_variable_that_names_no_setting_is_refused_with_the_nearest_one(monkeypatch, name, mend):
+    monkeypatch.setenv(name, "5")
+    with pytest.raises(UserError) as refusal:
+        read_settings()
+    assert str(refusal.value) == f"expected RECPIPE_* to name settings, found {name}; {mend}"
+
+
+def test_every_way_to_name_a_setting_in_the_environment_is_taken(monkeypatch):
+    for name, value in {
+        "recpipe_k": "7",
+        "RECPIPE_GATE": '{"margin": 0.1}',
+        "RECPIPE_MODEL__ITEM_INPUTS": '["id"]',
+        "RECPIPE_SOURCES__ORDERS": json.dumps({**ORDERS, "event_type": "what"}),
+        "RECPIPE_SOURCES__ORDERS__EVENT_TYPES": '{"bought": "purchase"}',
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert (settings.k, settings.gate.margin, settings.model.item_inputs) == (7, 0.1, ("id",))
+    assert settings.sources["orders"].event_types == {"bought": "purchase"}
+
+
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        ("RECPIPE_TARGET_EVENTS", '["purchase"]'),
+        ("RECPIPE_MODEL__ITEM_INPUTS", '["id"]'),
+        ("RECPIPE_MODEL", '{"name": "value"}'),
+        ("RECPIPE_SOURCES__ORDERS__EVENT_TYPES", '{"pdp": "view"}'),
+    ],
+)
+def test_a_variable_of_several_values_that_is_no_json_is_refused_by_its_name(monkeypatch, name, example):
+    monkeypatch.setenv("RECPIPE_SOURCES__ORDERS__EVENT_TYPE", "purchase")
+    monkeypatch.setenv(name, "purchase")
+    with pytest.raises(UserError) as refusal:
+        read_settings()
+    assert str(refusal.value) == f"{name}: expected JSON such as {example}, found 'purchase'"
+
+
+def test_a_home_in_the_file_is_refused(home):
+    (home / "settings.toml").write_text('home = "/elsewhere"\n')
+    with pytest.raises(UserError, match=r"expected no home in .*, found '/elsewhere'; set RECPIPE_HOME instead"):
+        read_settings()
+
+
 ORDERS = {"user_id": "buyer", "item_id": "sku", "event_type": "purchase", "occurred_at": "paid_at"}
 
 

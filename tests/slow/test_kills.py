@@ -1,8 +1,8 @@
 """A job that is killed anywhere and run again gives the rows of an undisturbed one. Prints the matrix of points.
 
 The night is one of an anchor day, run job by job; each point starts from a copy of the shop from before its job.
-Run by `make test-slow`. `RECPIPE_KILL_MOMENTS` says how many random moments a job and way to kill are tried, usually
-one, and `RECPIPE_KILL_SEED` which.
+Run by `make test-slow`. `KILL_MOMENTS` says how many random moments a job and way to kill are tried, usually
+one, and `KILL_SEED` which.
 """
 
 import os
@@ -22,8 +22,8 @@ from tests.end_to_end.shop import Shop
 from tests.slow.shops import DAYS, SETTINGS, differing, new_shop
 
 NIGHT = DAYS[2]
-SEED = int(os.environ.get("RECPIPE_KILL_SEED", "7"))
-MOMENTS = int(os.environ.get("RECPIPE_KILL_MOMENTS", "1"))
+SEED = int(os.environ.get("KILL_SEED", "7"))
+MOMENTS = int(os.environ.get("KILL_MOMENTS", "1"))
 
 
 @dataclass(frozen=True)

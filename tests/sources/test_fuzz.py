@@ -1,6 +1,6 @@
 """Random and mutated files through every format that recpipe reads.
 
-RECPIPE_FUZZ_SECONDS says for how long; the files are other ones each time, unless RECPIPE_FUZZ_SEED says which.
+FUZZ_SECONDS says for how long; the files are other ones each time, unless FUZZ_SEED says which.
 """
 
 import gzip
@@ -20,8 +20,8 @@ from recpipe.sources.lines import MAX_LINE, is_gzip, line_hash
 from recpipe.sources.records import Accepted, Reject
 from tests.raw_lines import csv_record, item_2014, item_2018, item_2023, review_2014, review_2018, review_2023
 
-SECONDS = float(os.environ.get("RECPIPE_FUZZ_SECONDS", "3"))
-SEED = int(os.environ.get("RECPIPE_FUZZ_SEED", time.time_ns() % 2**32 if "RECPIPE_FUZZ_SECONDS" in os.environ else 0))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
+SEED = int(os.environ.get("FUZZ_SEED", time.time_ns() % 2**32 if "FUZZ_SECONDS" in os.environ else 0))
 MOST_MEMORY = 24 * MAX_LINE
 """For files with at most one line of about MAX_LINE: its bytes, its text, and what is made of it."""
 
@@ -157,7 +157,7 @@ def lines_in(content):
 def test_files_that_hold_anything_are_refused_or_add_up(tmp_path):
     chance, path, files, records = random.Random(SEED), tmp_path / "x", 0, 0
     until = time.monotonic() + SECONDS
-    print(f"RECPIPE_FUZZ_SEED={SEED}")
+    print(f"FUZZ_SEED={SEED}")
     tracemalloc.start()
     try:
         while files < LEAST_FILES or time.monotonic() < until:
