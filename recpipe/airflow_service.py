@@ -85,11 +85,18 @@ def up(settings: Settings, until: date | None = None, say: Say = print) -> Servi
         until: last day of the nightly schedule, instead of the setting's.
 
     Raises:
-        UserError: a part of it does not start, or the DAG cannot be read; the latter leaves Airflow running.
+        UserError: a part of it does not start, or the DAG cannot be read; the latter leaves Airflow running. Or one
+            runs already whose schedule ends on another day, as a backfill or the demo leaves it with `--keep-up`.
     """
+    until = until or settings.schedule_until
     with _lock(settings):
         service = find(settings)
         if service and all(map(processes.is_alive, service.components.values())):
+            if service.until != until:
+                raise UserError(
+                    f"expected Airflow with a schedule {_end(until)}, found it running with one {_end(service.until)}: "
+                    f"{service.url}; run `recpipe down` first"
+                )
             say(f"Airflow runs already: {service.url}")
             return service
         if service:
@@ -97,7 +104,7 @@ def up(settings: Settings, until: date | None = None, say: Say = print) -> Servi
             _stop(settings, service)
         started_at, clock = datetime.now(UTC), time.monotonic()
         try:
-            service = _start(settings, until or settings.schedule_until)
+            service = _start(settings, until)
             _wait_until_healthy(settings, service, started_at, say)
         except BaseException:
             if half := find(settings):
@@ -109,6 +116,10 @@ def up(settings: Settings, until: date | None = None, say: Say = print) -> Servi
     say(f"Log in as {USER} with the password in {passwords_file(settings)}")
     require_dag(airflow, started_at)
     return service
+
+
+def _end(until: date | None) -> str:
+    return f"up to {until}" if until else "for ever"
 
 
 def down(settings: Settings, say: Say = print) -> None:

@@ -202,7 +202,7 @@ def forget_command(
 @app.command()
 def up(
     until: Annotated[
-        str | None, typer.Option(help="Last day of the nightly schedule; for ever when not given.")
+        str | None, typer.Option(help="Last day of the nightly schedule; else RECPIPE_SCHEDULE_UNTIL, if that is set.")
     ] = None,
 ) -> None:
     """Start Airflow on this machine."""
@@ -220,7 +220,10 @@ def backfill(
     first: Annotated[str, typer.Option("--from", help="First day.")],
     last: Annotated[str, typer.Option("--to", help="Last day.")],
     keep_up: Annotated[
-        bool, typer.Option("--keep-up", help="Leave Airflow running when it was started for this.")
+        bool,
+        typer.Option(
+            "--keep-up", help="Leave Airflow running when it was started for this; it schedules no later day."
+        ),
     ] = False,
     backwards: Annotated[bool, typer.Option("--backwards", help="The last day first.")] = False,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help=FULL_REFRESH_HELP)] = False,
@@ -233,7 +236,9 @@ def backfill(
 
 @app.command(name="demo")
 def demo_command(
-    keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave Airflow running.")] = False,
+    keep_up: Annotated[
+        bool, typer.Option("--keep-up", help="Leave Airflow running; it schedules no later day.")
+    ] = False,
 ) -> None:
     """A sample shop, three nights by Airflow, recommendations on the screen."""
     demo.run(read_settings(), keep_up)

@@ -64,6 +64,37 @@ def test_a_stale_state_kills_no_stranger(settings, stranger, stale):
     assert processes.is_alive(stranger)
 
 
+ENDS_ON = date(2024, 1, 31)
+
+
+@pytest.mark.parametrize(
+    ("asked", "setting", "found"),
+    [
+        (None, None, "expected Airflow with a schedule for ever, found it running with one up to 2024-01-31"),
+        (
+            date(2024, 3, 1),
+            ENDS_ON,
+            "expected Airflow with a schedule up to 2024-03-01, found it running with one up to",
+        ),
+        (None, date(2024, 3, 1), "expected Airflow with a schedule up to 2024-03-01, found it running with one up to"),
+    ],
+)
+def test_another_schedule_than_that_of_the_airflow_that_runs_is_refused(settings, stranger, asked, setting, found):
+    write_state(settings, stranger, processes.boot_id())
+    with pytest.raises(UserError, match=f"{found}.*; run `recpipe down` first") as refusal:
+        airflow_service.up(settings.model_copy(update={"schedule_until": setting}), asked, say=lambda _: None)
+    assert "\n" not in str(refusal.value)
+    assert processes.is_alive(stranger)
+
+
+@pytest.mark.parametrize(("asked", "setting"), [(ENDS_ON, None), (None, ENDS_ON), (ENDS_ON, date(2024, 3, 1))])
+def test_an_airflow_that_runs_with_the_same_schedule_is_left_alone(settings, stranger, asked, setting):
+    write_state(settings, stranger, processes.boot_id())
+    said = []
+    airflow_service.up(settings.model_copy(update={"schedule_until": setting}), asked, said.append)
+    assert said == ["Airflow runs already: http://127.0.0.1:8080"]
+
+
 def test_stopping_ends_the_service_and_forgets_it(settings, stranger):
     file = write_state(settings, stranger, processes.boot_id())
     airflow_service.down(settings, lambda _: None)
