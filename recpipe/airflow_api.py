@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
+
+import httpx
 
 from recpipe.airflow_setup import DAG_ID, POOL
 from recpipe.errors import UserError
@@ -24,13 +25,20 @@ class ApiError(UserError):
         super().__init__(detail)
         self.status = status
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether asking again is in vain; else Airflow was busy, or something is broken for a while."""
+        return 400 <= self.status < 500
+
 
 class Api:
     """A session: logs in at the first call, and again when the login has expired."""
 
     def __init__(self, port: int, user: str, password: str) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self._port = port
+        # past any proxy, since it is this machine; a connection a call, since a kept one may be closed at the other end
+        once = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=60, limits=once)
         self._login = {"username": user, "password": password}
         self._token: str | None = None
 
@@ -41,13 +49,11 @@ class Api:
             ApiError: the call was refused, or nothing answers.
         """
         address = "/api/v2/" + "/".join(quote(part, safe="") for part in path)
-        if query:
-            address += "?" + urlencode(query)
         for _ in range(_LOCKED_TRIES):
             if self._token is None:
-                self._token = self._send("POST", "/auth/token", self._login)["access_token"]
+                self._token = self._send("POST", "/auth/token", json=self._login)["access_token"]
             try:
-                return self._send(method, address, body)
+                return self._send(method, address, json=body, params=query)
             except ApiError as error:
                 if error.status == 401:
                     self._token = None
@@ -63,7 +69,7 @@ class Api:
         Raises:
             ApiError: nothing answers.
         """
-        return self._send("GET", "/api/v2/monitor/health", None)
+        return self._send("GET", "/api/v2/monitor/health")
 
     def pages(self, *path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
         """Every entry of a list that Airflow gives page by page."""
@@ -74,22 +80,15 @@ class Api:
             offset += _PAGE
             yield from page[key]
 
-    def _send(self, method: str, address: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=60)  # past any proxy: it is this machine
+    def _send(self, method: str, address: str, **rest: Any) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
-            connection.request(method, address, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            content = answer.read()
-        except (OSError, HTTPException) as error:
+            answer = self._client.request(method, address, headers=headers, **rest)
+        except httpx.RequestError as error:
             raise ApiError(0, f"expected Airflow at {self.url}, found: {error!r}; start it with `recpipe up`") from None
-        finally:
-            connection.close()
-        if answer.status >= 400:
-            raise ApiError(answer.status, _detail(content))
-        return json.loads(content or b"{}")
+        if answer.is_error:
+            raise ApiError(answer.status_code, _detail(answer.content))
+        return json.loads(answer.content or b"{}")
 
 
 def _detail(answer: bytes) -> str:

@@ -18,6 +18,8 @@ from recpipe.job import parse_day
 from recpipe.settings import Settings
 
 _POLL_SECONDS = 2
+_SILENT_SECONDS = 600
+"""How long an Airflow that runs may leave calls unanswered: on a busy machine it does for minutes."""
 _TOLD = ("running", "success", "failed", "up_for_retry", "skipped")
 """States of a task that progress tells; scheduled and queued are on the way to running."""
 _ENDED = ("success", "failed")
@@ -41,13 +43,15 @@ def backfill(  # noqa: PLR0913 - each is an option
 
     One day after the other, the last one first when ``backwards``; the rows are the same. Starts Airflow if it is not
     running, and then stops it at the end unless ``keep_up``. Ctrl-C cancels the days that have not begun and fails the
-    one in progress. A day that fails does not stop the others.
+    one in progress, and so does a call that Airflow refuses. A day that fails does not stop the others, nor does an
+    Airflow that gives no answer: the same command waits for the rest of them later.
 
     Returns:
         The exit code: 0 when every day succeeded, else 1.
 
     Raises:
         UserError: the days are not over or in the wrong order, or another backfill is in progress.
+        ApiError: Airflow refuses a call, or gives no answer for too long or because it has ended.
     """
     parse_day(first.isoformat()), parse_day(last.isoformat())
     if first > last:
@@ -62,10 +66,12 @@ def backfill(  # noqa: PLR0913 - each is an option
             with _unpaused(settings, airflow):
                 runs = _watch(settings, airflow, first, last, say)
             _close(airflow, number)
-        except BaseException as error:
-            _cancel(airflow, number, first, last)
-            if isinstance(error, KeyboardInterrupt):
+        except (KeyboardInterrupt, ApiError) as error:
+            if isinstance(error, KeyboardInterrupt) or error.is_refusal:
+                _cancel(airflow, number, first, last)
                 say(f"Backfill {number} is cancelled: the day in progress is failed, those after it will not run")
+            else:
+                say(f"Backfill {number} is not cancelled; run the same command again to go on with it")
             raise
     failed = sorted(_day(run) for run in runs if run["state"] != "success")
     say(f"{len(runs) - len(failed)} of {len(runs)} days succeeded in {time.monotonic() - clock:.0f} s")
@@ -165,20 +171,38 @@ def _unpaused(settings: Settings, airflow: Api) -> Iterator[None]:
 def _watch(settings: Settings, airflow: Api, first: date, last: date, say: Say) -> list[Run]:
     """Wait until every run of the days has ended, telling each change of a task once."""
     told: dict[tuple[str, str, int], str] = {}
+    answered_at, is_silent = time.monotonic(), False
     while True:
-        runs = _runs(airflow, first, last)
-        for run in runs:
-            if run["state"] == "queued" or told.get((run["dag_run_id"], "", 0)) == run["state"] != "running":
-                continue
-            for task in _tasks(airflow, run):
-                key = (run["dag_run_id"], task["task_id"], task["try_number"])
-                if task["state"] in _TOLD and told.get(key) != task["state"]:
-                    told[key] = task["state"]
-                    say(_progress(settings, run, task))
-            told[run["dag_run_id"], "", 0] = run["state"]
-        if all(run["state"] in _ENDED for run in runs):
-            return runs
+        try:
+            runs = _tell_changes(settings, airflow, _runs(airflow, first, last), told, say)
+        except ApiError as error:
+            service, seconds = airflow_service.find(settings), time.monotonic() - answered_at
+            if error.is_refusal or seconds > _SILENT_SECONDS or not (service and service.is_whole()):
+                raise
+            if not is_silent:
+                say(f"Airflow runs and gives no answer; asking again for {_SILENT_SECONDS // 60} minutes")
+            is_silent = True
+        else:
+            if all(run["state"] in _ENDED for run in runs):
+                return runs
+            answered_at, is_silent = time.monotonic(), False
         time.sleep(_POLL_SECONDS)
+
+
+def _tell_changes(
+    settings: Settings, airflow: Api, runs: list[Run], told: dict[tuple[str, str, int], str], say: Say
+) -> list[Run]:
+    """Tell each change of a task that is not yet in ``told``, and put it there."""
+    for run in runs:
+        if run["state"] == "queued" or told.get((run["dag_run_id"], "", 0)) == run["state"] != "running":
+            continue
+        for task in _tasks(airflow, run):
+            key = (run["dag_run_id"], task["task_id"], task["try_number"])
+            if task["state"] in _TOLD and told.get(key) != task["state"]:
+                told[key] = task["state"]
+                say(_progress(settings, run, task))
+        told[run["dag_run_id"], "", 0] = run["state"]
+    return runs
 
 
 def _progress(settings: Settings, run: Run, task: Mapping[str, Any]) -> str:

@@ -55,6 +55,10 @@ class Service:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def is_whole(self) -> bool:
+        """Whether each of its parts runs."""
+        return self.boot == processes.boot_id() and all(map(processes.is_alive, self.components.values()))
+
     def living(self) -> list[Process]:
         leaders = tuple(self.components.values()) if self.boot == processes.boot_id() else ()
         return processes.members(leaders, f"{_MARK}={self.token}")
@@ -91,7 +95,7 @@ def up(settings: Settings, until: date | None = None, say: Say = print) -> Servi
     until = until or settings.schedule_until
     with _lock(settings):
         service = find(settings)
-        if service and all(map(processes.is_alive, service.components.values())):
+        if service and service.is_whole():
             if service.until != until:
                 raise UserError(
                     f"expected Airflow with a schedule {_end(until)}, found it running with one {_end(service.until)}: "

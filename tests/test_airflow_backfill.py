@@ -1,10 +1,15 @@
+import itertools
 import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from recpipe import airflow_backfill, airflow_service, processes
+from recpipe.airflow_api import ApiError
 from recpipe.airflow_backfill import backfill, last_error
+from recpipe.airflow_service import Service
 from recpipe.errors import UserError
+from recpipe.processes import Process
 from recpipe.settings import Settings
 
 
@@ -53,3 +58,90 @@ def test_days_that_cannot_be_run_are_refused_before_airflow_is_started(tmp_path,
     with pytest.raises(UserError, match=message):
         backfill(settings, first, last, say=lambda _: None)
     assert not settings.home.exists()
+
+
+DAY = date(2024, 3, 10)
+SILENT = ApiError(0, "expected Airflow at http://127.0.0.1:8080, found: ReadTimeout('timed out')")
+LOCKED = ApiError(503, "dags is still locked after 30 tries")
+REFUSED = ApiError(403, "Forbidden")
+
+
+class Airflow:
+    """Takes one backfill and gives the runs of its days from look to look; an error among the looks is raised."""
+
+    url = "http://127.0.0.1:8080"
+
+    def __init__(self, *looks):
+        self.looks = list(looks)
+        self.called = []
+
+    def call(self, method, *path, body=None):
+        self.called.append((method, *path[-2:], body))
+        return {"id": 7, "is_paused": False}
+
+    def pages(self, *_path, key, **_query):
+        if key != "dag_runs":
+            return
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        if isinstance(look, BaseException):
+            raise look
+        yield from look
+
+    def failed(self):
+        """Names of the runs that were set to failed."""
+        return [path[1] for method, *path, body in self.called if method == "PATCH" and body == {"state": "failed"}]
+
+
+def run_of(state, moment="2024-03-10T00:00:00Z", name="backfill__2024-03-11"):
+    return {"dag_run_id": name, "state": state, "logical_date": moment}
+
+
+@pytest.fixture
+def filled(tmp_path, monkeypatch):
+    """Backfills DAY in an Airflow that runs already, and gives the exit code."""
+    service = Service(8080, DAY, "a-token", processes.boot_id(), {"api-server": Process(1, 1)})
+    monkeypatch.setattr(processes, "is_alive", lambda _: True)
+    monkeypatch.setattr(airflow_backfill.time, "sleep", lambda _: None)
+    monkeypatch.setattr(airflow_service, "find", lambda _: service)
+
+    def fill(airflow, said, **options):
+        monkeypatch.setattr(airflow_service, "api", lambda *_: airflow)
+        return backfill(Settings(home=tmp_path), DAY, DAY, say=said.append, **options)
+
+    return fill
+
+
+@pytest.mark.parametrize("error", [SILENT, LOCKED], ids=["silent", "locked"])
+def test_an_airflow_that_runs_may_leave_looks_unanswered(filled, error):
+    airflow, said = Airflow([run_of("running")], error, error, [run_of("running")], error, [run_of("success")]), []
+    assert filled(airflow, said) == 0
+    assert said.count("Airflow runs and gives no answer; asking again for 10 minutes") == 2
+    assert airflow.failed() == []
+
+
+def test_a_look_that_is_never_answered_ends_the_wait_and_not_the_backfill(filled, monkeypatch):
+    clock = itertools.count(step=100)
+    monkeypatch.setattr(airflow_backfill.time, "monotonic", lambda: next(clock))
+    airflow, said = Airflow([run_of("running")], SILENT), []
+    with pytest.raises(ApiError, match="ReadTimeout"):
+        filled(airflow, said)
+    assert said[-1] == "Backfill 7 is not cancelled; run the same command again to go on with it"
+    assert [method for method, *_ in airflow.called if method in ("PUT", "PATCH")] == []
+
+
+def test_an_airflow_that_has_ended_is_not_waited_for(filled, monkeypatch):
+    airflow, said = Airflow([run_of("running")], SILENT, [run_of("success")]), []
+    monkeypatch.setattr(processes, "is_alive", lambda _: False)
+    with pytest.raises(ApiError, match="ReadTimeout"):
+        filled(airflow, said)
+    assert said[-1] == "Backfill 7 is not cancelled; run the same command again to go on with it"
+
+
+@pytest.mark.parametrize("end", [REFUSED, KeyboardInterrupt()], ids=["refused", "Ctrl-C"])
+def test_ctrl_c_and_a_refusal_cancel_the_backfill_and_fail_the_day_in_progress(filled, end):
+    airflow, said = Airflow(end, [run_of("running")]), []
+    with pytest.raises(type(end)):
+        filled(airflow, said)
+    assert ("PUT", "7", "cancel", None) in airflow.called
+    assert airflow.failed() == ["backfill__2024-03-11"]
+    assert said[-1].startswith("Backfill 7 is cancelled: ")
