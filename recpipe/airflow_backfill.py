@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any
 
@@ -117,13 +118,22 @@ def _needs_another_end(airflow: Api, service: Service, last: date) -> bool:
 
 
 def _create(airflow: Api, first: date, last: date, *, backwards: bool, full_refresh: bool) -> int:
-    """Create the backfill and give its number; one of the same days that is in progress is joined."""
+    """Create the backfill and give its number; one of the same days that is in progress is joined.
+
+    Airflow does not tell in which order the days of one in progress come, so that is not compared.
+    """
+    conf = {"full_refresh": full_refresh}
     for other in airflow.pages("backfills", key="backfills", dag_id=DAG_ID):
         days = tuple(datetime.fromisoformat(other[name]).date() for name in ("from_date", "to_date"))
         if other["completed_at"]:
             continue
         if all(run["state"] in _ENDED for run in _runs(airflow, *days)):
             _close(airflow, other["id"])
+        elif days == (first, last) and (other["dag_run_conf"] or {}).get("full_refresh", False) != full_refresh:
+            raise UserError(
+                f"expected a backfill with {conf}, found {other['id']} of the same days in progress with "
+                f"{other['dag_run_conf']}; wait for its end, or cancel it at {airflow.url}/dags/{DAG_ID}/backfills"
+            )
         elif days == (first, last):
             return other["id"]
         else:
@@ -138,7 +148,7 @@ def _create(airflow: Api, first: date, last: date, *, backwards: bool, full_refr
         "max_active_runs": 1,
         "run_backwards": backwards,
         "reprocess_behavior": "completed",
-        "dag_run_conf": {"full_refresh": full_refresh},
+        "dag_run_conf": conf,
     }
     try:
         return airflow.call("POST", "backfills", body=body)["id"]
@@ -215,15 +225,23 @@ def _progress(settings: Settings, run: Run, task: Mapping[str, Any]) -> str:
     return line
 
 
+def _moment(run: Run) -> datetime:
+    return datetime.fromisoformat(run["logical_date"]).astimezone(UTC)
+
+
 def _day(run: Run) -> date:
-    return datetime.fromisoformat(run["logical_date"]).astimezone(UTC).date()
+    return _moment(run).date()
 
 
 def _runs(airflow: Api, first: date, last: date) -> list[Run]:
-    """The runs of the days, oldest first; a logical date has at most one."""
+    """The runs of the days, oldest first; a logical date has at most one.
+
+    The schedule dates a night by its midnight. A run of another moment was triggered by hand and is no day's.
+    """
     after_last = last + timedelta(days=1)
     bounds = {"logical_date_gte": f"{first}T00:00:00Z", "logical_date_lt": f"{after_last}T00:00:00Z"}
-    return list(airflow.pages("dags", DAG_ID, "dagRuns", key="dag_runs", order_by="logical_date", **bounds))
+    runs = airflow.pages("dags", DAG_ID, "dagRuns", key="dag_runs", order_by="logical_date", **bounds)
+    return [run for run in runs if _moment(run).time() == time_of_day.min]
 
 
 def _tasks(airflow: Api, run: Run) -> list[Mapping[str, Any]]:

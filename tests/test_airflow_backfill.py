@@ -71,8 +71,9 @@ class Airflow:
 
     url = "http://127.0.0.1:8080"
 
-    def __init__(self, *looks):
+    def __init__(self, *looks, backfills=()):
         self.looks = list(looks)
+        self.backfills = backfills
         self.called = []
 
     def call(self, method, *path, body=None):
@@ -81,6 +82,7 @@ class Airflow:
 
     def pages(self, *_path, key, **_query):
         if key != "dag_runs":
+            yield from self.backfills if key == "backfills" else ()
             return
         look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         if isinstance(look, BaseException):
@@ -145,3 +147,42 @@ def test_ctrl_c_and_a_refusal_cancel_the_backfill_and_fail_the_day_in_progress(f
     assert ("PUT", "7", "cancel", None) in airflow.called
     assert airflow.failed() == ["backfill__2024-03-11"]
     assert said[-1].startswith("Backfill 7 is cancelled: ")
+
+
+BY_HAND = {"moment": "2024-03-10T14:00:00Z", "name": "manual__2024-03-10T14:00"}
+
+
+def test_a_run_by_hand_at_another_time_of_the_day_is_no_day_of_the_backfill(filled):
+    said = []
+    assert filled(Airflow([run_of("success"), run_of("failed", **BY_HAND)]), said) == 0
+    assert said[-1].startswith("1 of 1 days succeeded")
+
+
+def test_ctrl_c_leaves_a_run_by_hand_alone(filled):
+    airflow = Airflow(KeyboardInterrupt(), [run_of("running"), run_of("running", **BY_HAND)])
+    with pytest.raises(KeyboardInterrupt):
+        filled(airflow, [])
+    assert airflow.failed() == ["backfill__2024-03-11"]
+
+
+def in_progress(full_refresh):
+    days = dict.fromkeys(("from_date", "to_date"), f"{DAY}T00:00:00Z")
+    return {"id": 3, "completed_at": None, "dag_run_conf": {"full_refresh": full_refresh}, **days}
+
+
+def test_a_backfill_of_the_same_days_is_joined(filled):
+    said = []
+    joined = Airflow([run_of("running")], [run_of("success")], backfills=[in_progress(full_refresh=True)])
+    assert filled(joined, said, full_refresh=True) == 0
+    assert said[0].startswith("Backfill 3 of 2024-03-10 to 2024-03-10")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_one_that_computes_its_features_otherwise_is_not_joined(filled, wanted):
+    other = Airflow([run_of("running")], [run_of("success")], backfills=[in_progress(full_refresh=not wanted)])
+    with pytest.raises(
+        UserError, match=rf"{wanted}.*, found 3 of the same days in progress with .*{not wanted}"
+    ) as refusal:
+        filled(other, [], full_refresh=wanted)
+    assert "wait for its end, or cancel it" in str(refusal.value)
+    assert other.called == []
