@@ -134,8 +134,11 @@ def days(root: Path, table: Table) -> set[date]:
 
 
 def last_commit(root: Path, table: Table, day: date) -> dict[str, Any] | None:
-    """Metadata of the newest commit that replaced ``day``, if only by no rows; None when the log does not tell."""
+    """Metadata of the newest commit that replaced ``day``, if only by no rows; None when the log does not tell, or a
+    user was erased since: then the rows are not what it made."""
     for commit in open_table(root, table).history():
+        if commit["operation"] == "DELETE":
+            return None
         with suppress(ValueError, AttributeError):  # text of another writer
             told = json.loads(commit.get("userMetadata") or "{}")
             if told.get("first_day", "9") <= day.isoformat() <= told.get("last_day", ""):

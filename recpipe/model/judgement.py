@@ -28,8 +28,8 @@ from recpipe.tables import COLD, EVERYBODY, TYPE_CODES, VOCABULARY, WARM
 MODEL = "two_tower"
 NDCG, RECALL = "ndcg_at_10", "recall_at_10"
 
-NOT_IN_NAMES = re.compile(r"[^\w.\-/ ]")
-"""What MLflow refuses in the name of a metric."""
+NOT_IN_NAMES, LONGEST_NAME = re.compile(r"[^\w-]+"), 100
+"""Of a segment in the name of a metric: MLflow takes few signs, 250 of them, and no name that is another path."""
 
 PerUser = Mapping[str, NDArray[np.floating]]
 """By metric, (users,) values; NaN for a user without targets."""
@@ -67,7 +67,10 @@ class Judgement:
 
     def named(self) -> dict[str, float]:
         """Every figure by model, segment and metric, in names that MLflow takes."""
-        return {NOT_IN_NAMES.sub(" ", f"{one.model}/{one.segment}/{one.metric}"): one.value for one in self.figures}
+        return {
+            f"{one.model}/{NOT_IN_NAMES.sub(' ', one.segment)[:LONGEST_NAME]}/{one.metric}": one.value
+            for one in self.figures
+        }
 
 
 @dataclass(frozen=True)

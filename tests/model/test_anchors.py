@@ -1,6 +1,6 @@
 import pytest
 
-from recpipe import delta
+from recpipe import delta, forget
 from recpipe.model.anchors import (
     Plan,
     Rows,
@@ -44,6 +44,17 @@ def test_an_anchor_waits_for_the_examples_of_the_one_before(shop, settings):
     shop.anchor(SOME, anchor=14, cut=4)
     decided(shop, 14)
     assert undecided(settings(), day(21)) == [day(21)]
+
+
+@pytest.mark.parametrize("keep_files", [False, True])
+def test_an_anchor_whose_examples_went_with_an_erased_user_waits_for_new_ones(shop, settings, keep_files):
+    shop.anchor(SOME, anchor=7, cut=4)
+    shop.features(SOME, 7)
+    assert undecided(settings(), day(7)) == [day(7)]
+    forget.erase(shop.root, SOME[0].user, day(8), keep_files=keep_files)
+    assert undecided(settings(), day(7)) == []
+    shop.anchor(SOME, anchor=7, cut=4)
+    assert undecided(settings(), day(7)) == [day(7)]
 
 
 def test_anchors_of_which_nobody_had_done_anything_are_decided_and_not_waited_for(shop, settings):
