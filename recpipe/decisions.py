@@ -1,10 +1,9 @@
 """What people decide about models: to use another one, or none. Appended to the gate's verdicts; nothing is undone."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,8 @@ def promote(settings: Settings, model_version: str, reason: str) -> Made:
 
 
 def withdraw_model(settings: Settings, reason: str) -> Made:
-    """Use the model that was promoted for the anchor before that of the present one; without one, popular items.
+    """Use the model whose place the present one took, or popular items if there was none; never one that was taken
+    back before.
 
     Raises:
         UserError: no model is in use.
@@ -85,10 +85,21 @@ def withdraw_model(settings: Settings, reason: str) -> Made:
         following, now = _next_night(settings)
         if now is None:
             raise UserError("expected a model in use, found none: popular items serve; see `recpipe models`")
-        older = [one for one in promotions(settings.lake) if one.model_version and one.anchor < now.anchor]
-        before = max(older, key=attrgetter("anchor"), default=None)
+        *others, _ = _standing(one for one in promotions(settings.lake) if one.effective_from <= following)
+        before = others[-1] if others else None
         made = Made(before and before.model_version, now.model_version, following)
         return _append(settings, (before or now).anchor, made, reason)
+
+
+def _standing(decisions: Iterable[Decision]) -> list[Decision]:
+    """Each in the place of the one before it, the last in use; without those that people went back behind."""
+    standing: list[Decision] = []
+    for one in decisions:
+        while standing and (one.model_version is None or standing[-1].anchor >= one.anchor):
+            standing.pop()
+        if one.model_version:
+            standing.append(one)
+    return standing
 
 
 def stored_models(registry: Path) -> set[str]:
@@ -98,12 +109,13 @@ def stored_models(registry: Path) -> set[str]:
 
 
 def _next_night(settings: Settings) -> tuple[date, Decision | None]:
-    """The day after the newest that ran, or runs, and the decision whose model it uses.
+    """The day after the newest whose model was chosen, or is being, and the decision that counts on it.
 
     Raises:
         UserError: no night ran, so there is nothing to decide about.
     """
-    newest = max(delta.days(settings.lake, RUNS), default=None)
+    with delta.connect(settings.lake, [RUNS]) as lake:
+        [(newest,)] = lake.sql("select max(ds) from runs where job = 'embed' and status <> 'failed'").fetchall()
     if newest is None:
         raise UserError("expected nights that ran, found none; run one first: `make backfill FROM=… TO=…`")
     following = newest + timedelta(days=1)

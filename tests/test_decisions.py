@@ -34,7 +34,7 @@ def settings(tmp_path):
     figures = [("two_tower", 0.2, "c3"), ("item_knn", 0.3, "k"), ("als", 0.1, "a"), ("champion", 0.4, "m2")]
     delta.append(settings.lake, METRICS, [metric(THIRD, *figure) for figure in figures])
     delta.append(settings.lake, RECOMMENDATIONS_CURRENT, [recommendation("ann", 1, "i", ds=NEWEST, model_version="m2")])
-    delta.append(settings.lake, RUNS, [attempt(day, "publish") for day in (THIRD, NEWEST)])
+    delta.append(settings.lake, RUNS, [attempt(day, "embed") for day in (THIRD, NEWEST)])
     for version in ("m1", "m2", "c3"):
         folder = settings.registry / "artifacts" / version / "artifacts" / "checkpoint"
         folder.mkdir(parents=True)
@@ -94,6 +94,21 @@ def test_taking_a_model_back_goes_to_the_one_before_and_at_last_to_popular_items
     with pytest.raises(UserError, match="expected a model in use, found none: popular items serve"):
         withdraw_model(settings, "")
     assert promote(settings, "m2", "") == Made("m2", None, NEXT)
+
+
+def test_a_model_that_was_taken_back_never_comes_back_by_taking_back_a_later_one(settings):
+    promote(settings, "c3", "")
+    assert withdraw_model(settings, "") == Made("m2", "c3", NEXT)
+    later, row = date(2024, 1, 22), {"verdict": "promoted", "model_version": "m4"}
+    delta.append(settings.lake, MODEL_VERDICTS, [verdict(ds=later, effective_from=later, **row)])
+    delta.append(settings.lake, RUNS, [attempt(later, "embed")])
+    assert [withdraw_model(settings, "").model_version for _ in range(3)] == ["m2", "m1", None]
+
+
+def test_a_job_that_failed_for_a_day_to_come_moves_no_decision(settings):
+    delta.append(settings.lake, RUNS, [attempt(date(2030, 1, 1), "embed", status="failed")])
+    delta.append(settings.lake, RUNS, [attempt(date(2030, 1, 1), "publish")])
+    assert promote(settings, "m1", "") == Made("m1", "m2", NEXT)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from recpipe.errors import Interrupted, UserError
 from recpipe.model.checkpoint import STAGED, Checkpoint
+from recpipe.model.judgement import Figure, Judgement
 from recpipe.model.registry import CANDIDATE, CHAMPION, NAME, Registry
 from recpipe.model.training import Epoch
 from tests.model.test_checkpoint import checkpoint
@@ -50,6 +51,15 @@ def test_e07_what_a_killed_training_left_is_gone_with_the_next_one(registry, fol
     left.mkdir(parents=True)
     keep(registry, CANDIDATE, "after a kill", seed=12)
     assert not left.exists()
+
+
+@pytest.mark.parametrize("category", ["Home/Kitchen/", "Home//Kitchen", "https://schema.org/Thing", "..", "é" * 300])
+def test_figures_of_a_category_of_any_name_are_kept(registry, category):
+    kept = keep(registry, CANDIDATE, f"judged {category}", seed=31)
+    figures = Judgement((Figure("two_tower", f"category: {category}", "recall_at_10", 0.5, 10),), ()).named()
+    registry.tell(kept.model_version, "rejected", "why", figures)
+    [run] = registry.client.search_runs([registry.experiment_id], f"tags.inputs = 'judged {category}'")
+    assert [value for name, value in run.data.metrics.items() if name.startswith("judged/two_tower/")] == [0.5]
 
 
 def test_a_model_is_found_by_stage_anchor_and_inputs(registry, folder):
