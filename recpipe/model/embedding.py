@@ -14,6 +14,7 @@ from recpipe.model.anchors import Decision, item_numbering
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import read_catalogue
 from recpipe.model.examples import read_user_histories
+from recpipe.model.judging import with_vectors
 from recpipe.model.ranks import Ranks
 from recpipe.model.registry import Registry
 from recpipe.model.training import vectors
@@ -38,10 +39,9 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
     catalogue = read_catalogue(settings, ds, config.item.inputs, config.item.image_size)
     ranked = catalogue.rankable(checkpoint.known, config.item.inputs)
     user_vectors, item_vectors = vectors(torch_model, checkpoint.known, users_of_day.histories, ranked)
-    says = item_vectors[:, :-1].any(axis=1)  # but for the bias: a brand that nobody was trained on is all zeros
-    numbers, item_vectors = ranked.numbers[says], item_vectors[says]
-    has_known = np.isin(users_of_day.histories.items, numbers).any(axis=1)
-    users = _rows(ds, user_vectors[has_known], checkpoint, user_id=users_of_day.user_ids.filter(pa.array(has_known)))
+    whom, which = with_vectors(users_of_day.histories, ranked.numbers, item_vectors)
+    numbers, item_vectors = ranked.numbers[which], item_vectors[which]
+    users = _rows(ds, user_vectors[whom], checkpoint, user_id=users_of_day.user_ids.filter(pa.array(whom)))
     items = _rows(
         ds,
         item_vectors,
@@ -54,8 +54,8 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
         USER_EMBEDDINGS.name: delta.overwrite_partition(settings.lake, USER_EMBEDDINGS, users, ds),
     }
     return JobResult(
-        f"model {checkpoint.model_version}: vectors for {len(users)} of {len(has_known)} users and {len(items)} items",
-        rows_in={"user_features": len(has_known)},
+        f"model {checkpoint.model_version}: vectors for {len(users)} of {len(whom)} users and {len(items)} items",
+        rows_in={"user_features": len(whom)},
         rows_out={ITEM_EMBEDDINGS.name: len(items), USER_EMBEDDINGS.name: len(users)},
         versions=versions,
     )

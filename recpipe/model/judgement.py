@@ -14,7 +14,7 @@ from recpipe.evaluation import lists as list_figures
 from recpipe.evaluation.baselines import POPULAR_RECENT, Known, baselines
 from recpipe.evaluation.bootstrap import Interval
 from recpipe.evaluation.gate import CHAMPION, Check, compared, enough_users, finite, lists_hold
-from recpipe.evaluation.metrics import METRICS, Lists, products, ranked_lists, targets_found
+from recpipe.evaluation.metrics import METRICS, Lists, ranked_lists, targets_found
 from recpipe.evaluation.segments import Segments, by_category, by_history, by_popularity
 from recpipe.model.anchors import Plan
 from recpipe.model.batches import TrainingFiles
@@ -102,9 +102,10 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
     """Measure the candidate, the baselines and the champion on one set of users.
 
     Ranked are all items that the candidate has a vector for, but those that the user has; for the champion, those that
-    it has one for, as it would serve them. A target that is none of them, such as an item that nobody knew at the cut,
-    counts as missed, for every model. Users without a history at the cut are no part of it: no model can rank for
-    them, and each would be given the same popular items. What that gives them is told apart, and with the others.
+    it has one for, as it would serve them; a user for whom a model has no vector gets popular items, as on a night. A
+    target that is none of the ranked, such as an item that nobody knew at the cut, counts as missed, for every model.
+    Users without a history at the cut are no part of it: no model can rank for them, and each would be given the same
+    popular items. What that gives them is told apart, and with the others.
 
     Nothing was chosen on these users, and they are looked at once.
     """
@@ -115,15 +116,16 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
     known = _known(settings, plan, candidate, contest.ranked)
     scores = dict(baselines(known, _met(contest), settings.seed))
     default = ranked_lists(scores[POPULAR_RECENT], Lists.of([[]]), K)
-    if all_finite := checks[-1].passed:
-        scores[MODEL] = products(*its_vectors)
     lists = {name: ranked_lists(of_model, contest.seen, K) for name, of_model in scores.items()}
+    popular = lists[POPULAR_RECENT]
+    if all_finite := checks[-1].passed:
+        lists[MODEL] = _or_popular(contest.lists(*its_vectors), popular)
     outcomes = {name: Outcome.of(its, contest.targets) for name, its in lists.items()}
     if champion is not None:
         theirs, vectors = _contest(settings, plan, champion, users)
-        its = ranked_lists(products(*vectors), theirs.seen, K)
+        its = _or_popular(theirs.lists(*vectors), _in_another(popular, contest, theirs))
         outcomes[CHAMPION] = Outcome.of(its, theirs.targets)
-        lists[CHAMPION] = positions(np.append(theirs.ranked.numbers, -1)[its], contest.ranked.numbers, missing=-1)
+        lists[CHAMPION] = _in_another(its, theirs, contest)
     segments = segments_of(settings, plan, contest, known)
     values = {name: of.by_segment(segments) for name, of in outcomes.items()}
     if all_finite:
@@ -147,6 +149,15 @@ def _contest(settings: Settings, plan: Plan, model: Checkpoint, users: Evaluatio
     catalogue = read_catalogue(settings, plan.candidate.ds, item.inputs, item.image_size)
     contest = Contest.of(users, catalogue, model.known, item.inputs)
     return contest, contest.vectors(model.model, model.known)
+
+
+def _or_popular(lists: NDArray[np.integer], popular: NDArray[np.integer]) -> NDArray[np.integer]:
+    return np.where((lists >= 0).any(axis=1, keepdims=True), lists, popular)
+
+
+def _in_another(lists: NDArray[np.integer], one: Contest, other: Contest) -> NDArray[np.integer]:
+    """Places of items ranked in ``one`` as places of those in the ``other``, -1 for an item that is not there."""
+    return positions(np.append(one.ranked.numbers, -1)[lists], other.ranked.numbers, missing=-1)
 
 
 def _known(settings: Settings, plan: Plan, candidate: Checkpoint, ranked: Catalogue) -> Known:

@@ -38,9 +38,44 @@ class Contest:
     def vectors(self, model: TwoTower, known: NDArray[np.int32]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         return vectors(model, known, self.histories, self.ranked)
 
+    def lists(self, users: NDArray[np.floating], items: NDArray[np.floating]) -> NDArray[np.integer]:
+        """(users, K) places of ranked items, -1 where there is none: of those users and items that a night would give
+        vectors; see `with_vectors`."""
+        whom, which = with_vectors(self.histories, self.ranked.numbers, items)
+        scores = products(users, items)
+
+        def of_those(first: int, last: int) -> NDArray[np.floating]:
+            found = scores(first, last)
+            found[:, ~which] = -np.inf
+            return found
+
+        lists = ranked_lists(scores if which.all() else of_those, self.seen, K)
+        lists[~whom] = -1
+        return lists
+
     def hits(self, users: NDArray[np.floating], items: NDArray[np.floating]) -> NDArray[np.bool_]:
         """(users, K), see `hits_among`."""
-        return hits_among(ranked_lists(products(users, items), self.seen, K), self.targets)
+        return hits_among(self.lists(users, items), self.targets)
+
+
+def with_vectors(
+    histories: Sequences, numbers: NDArray[np.int32], items: NDArray[np.floating]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which users and which items a model says something about.
+
+    An item whose vector is zero but for the bias has an id and content that nobody was trained on, such as a new brand;
+    a user with such items alone, or none, has a vector that is the same for all of them.
+
+    Args:
+        histories: (users, length) of item numbers.
+        numbers: (items,) of the items.
+        items: (items, size + 1), as `vectors` gives them.
+
+    Returns:
+        (users,) and (items,).
+    """
+    which = items[:, :-1].any(axis=1)
+    return np.isin(histories.items, numbers[which]).any(axis=1), which
 
 
 def _among(items: Lists, ranked: NDArray[np.int32]) -> Lists:
