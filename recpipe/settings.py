@@ -1,6 +1,6 @@
 """Every setting, frozen, explained under its field.
 
-A value comes from the environment (`RECPIPE_K=20`, `RECPIPE_MODEL__EMBEDDING_SIZE=128`), else from
+A value comes from the environment (`RECPIPE_K=20`, `RECPIPE_MODEL__EMBEDDING_SIZE=64`), else from
 `$RECPIPE_HOME/settings.toml`, else from here. A job reads the settings once and passes values down.
 """
 
@@ -59,7 +59,7 @@ ItemInput = Literal["id", "categories", "brand", "price", "text", "image"]
 
 
 class ModelSettings(Section):
-    embedding_size: Annotated[int, Field(ge=4, le=1024)] = 64
+    embedding_size: Annotated[int, Field(ge=4, le=1024)] = 128
     """Length of a user's and an item's vector, before the item bias is appended."""
     user_tower: Literal["attention", "gru", "lstm", "mlp"] = "attention"
     """What makes a vector of a history: causal self-attention, a recurrent network, or a mean weighted by recency."""

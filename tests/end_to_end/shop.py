@@ -23,6 +23,7 @@ SAMPLE = Sample(users=800, items=600, last_day=EMPTY_DAY)
 
 SMALL = (
     ("RECPIPE_CARRY_FROM", "0"),  # so that a night carries features on, as a large shop's does
+    ("RECPIPE_MODEL__EMBEDDING_SIZE", "64"),
     ("RECPIPE_MODEL__EPOCHS", "10"),
     ("RECPIPE_MODEL__LEARNING_RATE", "0.01"),
     ("RECPIPE_MODEL__DROPOUT", "0.1"),
