@@ -277,7 +277,8 @@ class Settings(BaseSettings):
     """Reviews and events from which on features are carried on from the day before; with fewer, computing them from all
     that was known is quicker. Rows are equal."""
     anchor_every_days: Annotated[int, Field(ge=1, le=365)] = 7
-    """Days from one training (anchor day) to the next."""
+    """Days from one training (anchor day) to the next. Choose it before the first night: after a change, the next
+    night trains a model for every past anchor day of the new rhythm."""
     target_events: Annotated[tuple[Literal[INTERACTION_TYPES], ...], Field(min_length=1)] = ("purchase", "review")
     """What a recommendation aims at, as JSON: an item with one of these event types is the user's and is not
     recommended again. Event types: view, cart, purchase, review."""
