@@ -148,7 +148,7 @@ def test_e07_a_write_that_is_killed_leaves_the_old_rows_or_the_new_ones(lake):
 
 def test_readers_see_whole_states_while_a_day_is_overwritten(lake):
     delta.overwrite_partition(lake, MODEL_VERDICTS, [verdict(sequence=n) for n in range(50)], MONDAY)
-    done, seen = Event(), []
+    done, seen = Event(), [len(verdicts(lake))]
 
     def read():
         while not done.is_set():
@@ -158,6 +158,7 @@ def test_readers_see_whole_states_while_a_day_is_overwritten(lake):
     reader.start()
     with writer(lake, MONDAY, 20) as process:
         process.wait()
+    seen.append(len(verdicts(lake)))
     done.set()
     reader.join()
     assert set(seen) == {50, 100}

@@ -11,6 +11,7 @@ MAKEFILE = (CHECKOUT / "Makefile").read_text()
 def test_clean_removes_every_environment_and_no_kept_run():
     environments = set(re.findall(r"^(\.\S+?)(?:/%)?/\.ready:", MAKEFILE, re.M)) - {".venvs/spark/jars"}
     assert environments == {".venvs", ".bench/agreement", ".bench/peer/venv"}
-    command = subprocess.run(["make", "-n", "clean"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    make = ["make", "--no-print-directory", "-n", "clean"]
+    command = subprocess.run(make, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
     assert command.startswith("rm -rf ")
     assert set(command.split()[2:]) == environments
