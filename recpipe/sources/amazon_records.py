@@ -15,7 +15,6 @@ from recpipe.sources.fields import (
     WHOLE_STARS,
     address,
     epoch,
-    flag,
     id_of,
     listed,
     not_before_1995_nor_after,
@@ -136,7 +135,7 @@ def review(names: ReviewNames, fields: Fields, notes: list[str], arrived_on: dat
         title=plain(fields, names.title),
         text=text(fields, names.text),
         vote=noted(names.read_vote, fields, names.vote, notes),
-        verified=flag(fields, names.verified),
+        verified=values.flag(fields.get(names.verified)),
     )
 
 
@@ -147,7 +146,7 @@ def item(names: ItemNames, fields: Fields, notes: list[str], _: date) -> Item:
         brand=plain(fields, names.brand),
         categories=_categories(listed(fields, names.categories)),
         price=noted(values.price, fields, "price", notes),
-        description="\n".join(plain_texts(_texts(fields.get("description")))) or None,
+        description="\n".join(plain_texts(values.as_list(fields.get("description")))) or None,
         image_url=address(*names.pictures(fields)),
     )
 
@@ -156,7 +155,3 @@ def _categories(found: list[Any]) -> list[str]:
     """A path of categories, widest first; of several paths, as 2014 has them, the first, each name once."""
     paths = [path for path in found if isinstance(path, list) and path]
     return list(dict.fromkeys(plain_texts(paths[0]))) if paths else plain_texts(found)
-
-
-def _texts(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

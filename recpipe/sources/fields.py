@@ -15,7 +15,6 @@ DAY = 86_400_000_000
 WHOLE_STARS = frozenset({1, 2, 3, 4, 5})
 HALF_STARS = frozenset(half / 2 for half in range(1, 11))
 
-_FLAGS = {"true": True, "false": False}
 _EPOCH = date(1970, 1, 1)
 _MIN_TIME = (MIN_DAY - _EPOCH).days * DAY
 
@@ -107,14 +106,6 @@ def address(*candidates: Any) -> str | None:
     """The first that is a web address."""
     texts = (values.clean(text).strip() for text in candidates if isinstance(text, str))
     return next((text for text in texts if text.startswith(("https://", "http://"))), None)
-
-
-def flag(fields: Fields, name: str) -> bool | None:
-    """True or False, also when written as text."""
-    value = fields.get(name)
-    if isinstance(value, str):
-        return _FLAGS.get(value.strip().lower())
-    return value if isinstance(value, bool) else None
 
 
 def noted(read: Callable[[Any], Any], fields: Fields, name: str, notes: list[str]) -> Any:

@@ -31,8 +31,6 @@ FRAMINGS = {"csv": CSV, "jsonl": LINES, "parquet": PARQUET}
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 """In microseconds."""
 
-MAX_AGE = 150
-
 _TIMES = {"reviews": "reviewed_at", "events": "occurred_at"}
 _WORDS = ("user_id", "item_id", "event_type", "title", "brand", "gender", "occupation")  # a shop may write as numbers
 _ABSENT = object()
@@ -126,7 +124,7 @@ def _review(mapped: Mapped, fields: Fields, notes: list[str], arrived_on: date) 
         title=plain(ours, "title"),
         text=text(ours, "text"),
         vote=noted(values.count, ours, "vote", notes),
-        verified=noted(_flag, ours, "verified", notes),
+        verified=noted(values.flag, ours, "verified", notes),
     )
 
 
@@ -149,7 +147,7 @@ def _item(mapped: Mapped, fields: Fields, notes: list[str], _: date) -> Item:
         categories=_texts(ours.get("categories"), mapped.separator),
         price=noted(values.price, ours, "price", notes),
         description="\n".join(_texts(ours.get("description"))) or None,
-        image_url=address(*_listed(ours.get("image_url"))),
+        image_url=address(*values.as_list(ours.get("image_url"))),
     )
 
 
@@ -157,7 +155,7 @@ def _user(mapped: Mapped, fields: Fields, notes: list[str], _: date) -> User:
     ours = _ours(mapped, fields)
     return User(
         user_id=id_of(ours, "user_id", "user"),
-        age=noted(_age, ours, "age", notes),
+        age=noted(values.age, ours, "age", notes),
         gender=plain(ours, "gender"),
         occupation=plain(ours, "occupation"),
     )
@@ -176,21 +174,6 @@ def _event_type(mapped: Mapped, value: Any) -> str:
     return event_type
 
 
-def _flag(value: Any) -> bool | None:
-    if isinstance(value, str):
-        return {"true": True, "false": False}.get(value.strip().lower())
-    return value if isinstance(value, bool) else None
-
-
-def _age(value: Any) -> int | None:
-    years = values.count(value)
-    return years if years is not None and years <= MAX_AGE else None
-
-
 def _texts(value: Any, separator: str | None = None) -> list[str]:
     """The texts of a list, or the parts of a text."""
-    return plain_texts(value.split(separator) if isinstance(value, str) and separator else _listed(value))
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return plain_texts(value.split(separator) if isinstance(value, str) and separator else values.as_list(value))

@@ -24,7 +24,6 @@ from recpipe.sources.fields import (
 )
 from recpipe.sources.formats import CSV, Format
 from recpipe.sources.records import Fields, Item, RejectError, Review, User
-from recpipe.tables import USERS
 
 SECOND = 1_000_000
 """In microseconds."""
@@ -44,7 +43,6 @@ OCCUPATIONS_1M += ("tradesman/craftsman", "unemployed", "writer")
 """By their codes, which start at 0."""
 
 _NO_GENRE = {"unknown", "(no genres listed)"}
-_OLDEST = USERS.ranges["age"][1]
 _LATIN_1 = "latin-1"
 _ID, _TIME, _FLAG = r"\d{1,9}", r"\d{9,13}", "[01]"
 
@@ -91,7 +89,7 @@ def _item(fields: Fields, genres: list[str]) -> Item:
 def _user_100k(fields: Fields, notes: list[str], _: date) -> User:
     return User(
         user_id=_number_id(fields, "userId", "user"),
-        age=noted(_years, fields, "age", notes),
+        age=noted(values.age, fields, "age", notes),
         gender=plain(fields, "gender"),
         occupation=plain(fields, "occupation"),
     )
@@ -111,11 +109,6 @@ def _number_id(fields: Fields, name: str, whose: str) -> str:
     if not (found.isascii() and found.isdigit()):
         raise RejectError(f"bad_{whose}")
     return found
-
-
-def _years(text: str) -> int | None:
-    found = values.count(text)
-    return found if found is not None and found <= _OLDEST else None
 
 
 def _occupation(code: str) -> str | None:

@@ -5,11 +5,13 @@ import math
 import re
 from typing import Any
 
-from recpipe.tables import MAX_INT
+from recpipe.tables import MAX_INT, USERS
 
 MAX_ID = 256
 """Characters of the longest id; shops' ids have some dozens."""
 
+_FLAGS = {"true": True, "false": False}
+_OLDEST = USERS.ranges["age"][1]
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _GROUPED = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?")
 _PRICE = re.compile(r"\$?\s?(\d{1,3}(?:,\d{3})+|\d+)(\.\d{1,2})?")
@@ -64,6 +66,23 @@ def count(value: Any) -> int | None:
         value = int(grouped[1].replace(",", "")) if grouped else None
     found = number(value)
     return int(found) if found is not None and found == int(found) and 0 <= found <= MAX_INT else None
+
+
+def age(value: Any) -> int | None:
+    years = count(value)
+    return years if years is not None and years <= _OLDEST else None
+
+
+def flag(value: Any) -> bool | None:
+    """True or False, also when written as text."""
+    if isinstance(value, str):
+        return _FLAGS.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list as it is, and anything else as the only one of a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def price(value: Any) -> float | None:
