@@ -67,6 +67,17 @@ class Arriving:
         days = (self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
         return [day for day in days if day not in with_files]
 
+    def require_some(self, max_empty_days: int) -> None:
+        """Raises:
+        UserError: nothing arrived on the last days, more of them than ``max_empty_days``.
+        """
+        newest = max((file.arrived_on for file in self.files), default=self.first - timedelta(days=1))
+        if (self.last - newest).days > max_empty_days:
+            raise UserError(
+                f"expected files on the {max_empty_days} days up to {self.last}, found none after {newest}, and a day "
+                "that is taken in stays closed; name an earlier day, or raise RECPIPE_MAX_EMPTY_DAYS"
+            )
+
 
 class SealedFile(NamedTuple):
     arrived_on: date

@@ -292,6 +292,9 @@ class Settings(BaseSettings):
     """Different items that a user must have to be trained on."""
     max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Share of a day's lines that may be rejected before the run stops."""
+    max_empty_days: Annotated[int, Field(ge=1)] = 31
+    """Days in a row, up to the last, that one run seals though nothing arrived on them. A day that was named by mistake
+    would else close all days up to it."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 7
     """Seed of every random choice: ties in time, shuffles, weights."""
     schedule_from: date = date(1995, 1, 1)
@@ -337,12 +340,13 @@ class Settings(BaseSettings):
         return self.home / "airflow"
 
     def result_hash(self) -> str:
-        """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out, and how far
-        a night may drift, which decides what is served and no row of a night."""
+        """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out, and what
+        stops a night (drift, rejects, empty days), which decides no row of one that ran."""
         deciding = self.model_dump_json(
             exclude={
                 *("home", "audit", "spark", "airflow", "images", "drift"),
                 *("full_refresh", "carry_from", "schedule_from", "schedule_until"),
+                *("max_rejected_share", "max_empty_days"),
             }
         )
         return hashlib.sha256(f"{deciding} {self.images.deciding()}".encode()).hexdigest()[:12]

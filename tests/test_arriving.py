@@ -203,6 +203,15 @@ def test_a_day_before_the_first_arrival_is_refused(landing):
         arriving_files(landing, {SealedFile(WEDNESDAY, "none", "")}, TUESDAY)
 
 
+def test_a_day_far_behind_the_newest_file_is_refused_since_all_days_up_to_it_would_be_closed(landing):
+    landed(landing, "reviews", "2024-01-01", "r.json", review_2023())
+    arriving_files(landing, set(), date(2024, 2, 1)).require_some(31)
+    with pytest.raises(UserError, match="expected files on the 31 days up to 2024-02-02, found none after 2024-01-01"):
+        arriving_files(landing, set(), date(2024, 2, 2)).require_some(31)
+    with pytest.raises(UserError, match="found none after 2024-01-03"):
+        arriving_files(landing, {SealedFile(WEDNESDAY, "none", "")}, date(2025, 1, 1)).require_some(31)
+
+
 def test_a_file_in_the_folder_of_the_other_kind_is_refused(landing):
     landed(landing, "items", "2024-01-01", "r.json", review_2018(), item_2018(), review_2018())
     with pytest.raises(UserError, match=r"expected items in .*r\.json, found reviews; move it to reviews/"):

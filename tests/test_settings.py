@@ -189,5 +189,6 @@ def test_the_hash_changes_with_what_decides_rows_and_not_with_where_it_runs(tmp_
     assert plain.result_hash() == Settings(home=tmp_path / "other", schedule_until=date(2024, 1, 1)).result_hash()
     assert plain.result_hash() == Settings(home=tmp_path, images=ImageSettings(most_fetched=1)).result_hash()
     assert plain.result_hash() == Settings(home=tmp_path, drift=DriftSettings(psi_stops_from=1)).result_hash()
+    assert plain.result_hash() == Settings(home=tmp_path, max_rejected_share=0.5, max_empty_days=90).result_hash()
     assert plain.result_hash() != Settings(home=tmp_path, k=11).result_hash()
     assert plain.result_hash() != Settings(home=tmp_path, images=ImageSettings(max_pixels=1)).result_hash()
