@@ -4,6 +4,7 @@ pydantic-settings passes over in silence what it does not know, and a night woul
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -17,6 +18,9 @@ PREFIX = "RECPIPE_"
 _SOURCES = f"{PREFIX}SOURCES__"
 """What follows begins with a name that the shop gives; pydantic refuses what it does not know there."""
 
+_OF_KUBERNETES = re.compile(rf"{PREFIX}(SERVICE|PORT)(_|$)")
+"""It tells every pod of a Service named recpipe by such variables."""
+
 
 def check_variables(environment: Mapping[str, str], settings: type[BaseModel]) -> None:
     """Raises:
@@ -25,7 +29,7 @@ def check_variables(environment: Mapping[str, str], settings: type[BaseModel]) -
     known = dict(_known(settings, PREFIX))
     for variable, value in environment.items():
         name = variable.upper()
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or _OF_KUBERNETES.match(name):
             continue
         if name not in known and not name.startswith(_SOURCES):
             raise UserError(f"expected {PREFIX}* to name settings, found {variable}; {_mend(name, known)}")

@@ -76,6 +76,14 @@ def test_a_variable_that_names_no_setting_is_refused_with_the_nearest_one(monkey
     assert str(refusal.value) == f"expected RECPIPE_* to name settings, found {name}; {mend}"
 
 
+@pytest.mark.parametrize(
+    "name", ["RECPIPE_SERVICE_HOST", "RECPIPE_SERVICE_PORT_HTTP", "RECPIPE_PORT", "RECPIPE_PORT_80_TCP"]
+)
+def test_what_kubernetes_tells_of_a_service_named_recpipe_is_no_setting(monkeypatch, name):
+    monkeypatch.setenv(name, "tcp://10.0.0.1:80")
+    read_settings()
+
+
 def test_every_way_to_name_a_setting_in_the_environment_is_taken(monkeypatch):
     for name, value in {
         "recpipe_k": "7",
