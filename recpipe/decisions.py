@@ -115,7 +115,9 @@ def _next_night(settings: Settings) -> tuple[date, Decision | None]:
         UserError: no night ran, so there is nothing to decide about.
     """
     with delta.connect(settings.lake, [RUNS]) as lake:
-        [(newest,)] = lake.sql("select max(ds) from runs where job = 'embed' and status <> 'failed'").fetchall()
+        [(newest,)] = lake.sql(
+            "select max(ds) from runs where job = 'embed' and status in ('running', 'success')"
+        ).fetchall()
     if newest is None:
         raise UserError("expected nights that ran, found none; run one first: `make backfill FROM=… TO=…`")
     following = newest + timedelta(days=1)

@@ -106,7 +106,8 @@ def test_a_model_that_was_taken_back_never_comes_back_by_taking_back_a_later_one
 
 
 def test_a_job_that_failed_for_a_day_to_come_moves_no_decision(settings):
-    delta.append(settings.lake, RUNS, [attempt(date(2030, 1, 1), "embed", status="failed")])
+    for status in ("failed", "superseded"):
+        delta.append(settings.lake, RUNS, [attempt(date(2030, 1, 1), "embed", status=status)])
     delta.append(settings.lake, RUNS, [attempt(date(2030, 1, 1), "publish")])
     assert promote(settings, "m1", "") == Made("m1", "m2", NEXT)
 
