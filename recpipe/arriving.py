@@ -14,7 +14,7 @@ from recpipe.errors import UserError
 from recpipe.images import landed_pictures
 from recpipe.landing import Landed, LandedFile, landed_files
 from recpipe.locks import file_lock
-from recpipe.sources.files import hashed, layout_of
+from recpipe.sources.files import hashed, layout_of, sha256_of
 from recpipe.sources.formats import LINES, Format, Layout
 from recpipe.sources.known import FORMATS
 from recpipe.sources.lines import Span, is_gzip
@@ -253,8 +253,7 @@ def _arriving_pictures(day: date, paths: Sequence[Path]) -> ArrivingFile:
     """A day's pictures as one entry: a seal for each would make table arrivals as long as a shop's catalogue."""
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
-            digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        digest.update(f"{path.name}\0{sha256_of(path)}\n".encode())
     return ArrivingFile(
         arrived_on=day,
         kind=PICTURES,

@@ -15,6 +15,9 @@ from recpipe.errors import UserError
 from recpipe.source_settings import Section
 
 PREFIX = "RECPIPE_"
+MOST_SHOWN = 200
+"""Characters of a wrong value in a message."""
+
 _SOURCES = f"{PREFIX}SOURCES__"
 """What follows begins with a name that the shop gives; pydantic refuses what it does not know there."""
 
@@ -35,7 +38,13 @@ def check_variables(environment: Mapping[str, str], settings: type[BaseModel]) -
             raise UserError(f"expected {PREFIX}* to name settings, found {variable}; {_mend(name, known)}")
         example = _example(name, known.get(name))
         if example and not _is_json(value):
-            raise UserError(f"{variable}: expected JSON such as {example}, found {value[:200]!r}")
+            raise UserError(f"{variable}: expected JSON such as {example}, found {shown(value)}")
+
+
+def shown(value: Any) -> str:
+    """A wrong value, for a message."""
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
 def _known(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:

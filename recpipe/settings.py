@@ -8,21 +8,18 @@ import hashlib
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from recpipe.errors import UserError
-from recpipe.setting_variables import PREFIX, check_variables
+from recpipe.setting_variables import PREFIX, check_variables, shown
 from recpipe.source_settings import Section, Source
 from recpipe.sources.known import FORMAT_NAMES
 from recpipe.tables import INTERACTION_TYPES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-
-MOST_SHOWN = 200
-"""Characters of a wrong value in a message."""
 
 
 class SparkSettings(Section):
@@ -364,7 +361,7 @@ class Settings(BaseSettings):
         if "home" in file.toml_data:
             raise UserError(
                 f"expected no home in {home_folder() / 'settings.toml'}, which lies in it, found "
-                f"{_shown(file.toml_data['home'])}; set RECPIPE_HOME instead"
+                f"{shown(file.toml_data['home'])}; set RECPIPE_HOME instead"
             )
         return init_settings, env_settings, file
 
@@ -394,16 +391,11 @@ def read_settings() -> Settings:
         first = error.errors()[0]
         name = PREFIX + "__".join(str(part).upper() for part in first["loc"] if part != "[key]")
         raise UserError(
-            f"setting {name}: {first['msg'].removeprefix('Value error, ')}, found {_shown(first['input'])}; "
+            f"setting {name}: {first['msg'].removeprefix('Value error, ')}, found {shown(first['input'])}; "
             f"change it in the environment or in {home_folder() / 'settings.toml'}"
         ) from None
     except ValueError as error:  # a settings.toml that is not TOML
         raise UserError(f"{home_folder() / 'settings.toml'}: expected TOML, found: {error}") from None
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
 def code_hash() -> str:

@@ -150,6 +150,11 @@ class Hashed(NamedTuple):
     spans: tuple[Span, ...]  # that together are the file; one where it is not to be split
 
 
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def hashed(path: Path, span_bytes: int = SPAN_BYTES) -> Hashed:
     """The file's SHA-256 and, in the same pass, where it may be split between lines."""
     digest, spans = hashlib.sha256(), []

@@ -1,7 +1,6 @@
 """Cut a historical dump into the days on which its records would have arrived; where a landed file comes from."""
 
 import gzip
-import hashlib
 import json
 import shutil
 from collections import defaultdict
@@ -13,7 +12,7 @@ from typing import NamedTuple
 import orjson
 
 from recpipe.errors import UserError
-from recpipe.sources.files import parts_of
+from recpipe.sources.files import parts_of, sha256_of
 from recpipe.sources.formats import LINES, PARQUET, Format, Layout, dated
 
 HELD_BYTES = 64 * 2**20
@@ -103,7 +102,7 @@ def cut(path: Path, name: str, layout: Layout, first: date, folder: Path) -> dic
     goes into the companions. Gives the number of records by day.
     """
     framing = LINES if layout.framing == PARQUET else layout.framing
-    origin = Origin(name, _sha256(path), layout._replace(framing=framing, has_header=False), is_cut=True)
+    origin = Origin(name, sha256_of(path), layout._replace(framing=framing, has_header=False), is_cut=True)
     days, decode = _Days(cut_name(name), origin, folder), layout.decoder()
     number, day = 0, first
     for part in parts_of(path, layout):
@@ -115,11 +114,6 @@ def cut(path: Path, name: str, layout: Layout, first: date, folder: Path) -> dic
         days.hold(day, part.content)
     days.close()
     return dict(days.lines)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def landed_name(name: str) -> str:
@@ -163,7 +157,7 @@ class _Days:
         for day in self.lines:
             file = self._file(day)
             numbers = _numbers_file(file)
-            write_origin(file, self.origin._replace(landed_sha256=_sha256(file)))
+            write_origin(file, self.origin._replace(landed_sha256=sha256_of(file)))
             with numbers.open("rb") as source, origin_file(file).open("ab") as companion:
                 shutil.copyfileobj(source, companion)
             numbers.unlink()
