@@ -16,6 +16,11 @@ from recpipe.settings import CHECKOUT, Settings
 
 DAG_ID = "nightly_recommendations"
 POOL = "recpipe_lake"
+"""One slot: a scheduled run and a backfill take turns at the lake, and one task at a time fits a small machine."""
+
+SPARK_CONNECTION = "recpipe_spark"
+"""Says where Spark runs; `recpipe up` gives it from the settings, another Airflow defines it itself."""
+
 USER = "admin"
 
 
@@ -38,7 +43,7 @@ def airflow_variables(settings: Settings, port: int, until: date | None) -> dict
     ours = {
         "RECPIPE_HOME": str(settings.home),
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW_CONN_RECPIPE_SPARK": json.dumps(spark),
+        f"AIRFLOW_CONN_{SPARK_CONNECTION.upper()}": json.dumps(spark),
         "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -35,7 +35,7 @@ def sealed_figures(root: Path, table: Table, before: date, last: int) -> list[Ar
         ).fetchall()
         if not sealed:
             return []
-        filled = ", ".join(f"count(*) filter ({_is_filled(table, name)})" for name in table.filled)
+        filled = ", ".join(f"count(*) filter ({is_filled(table, name)})" for name in table.filled)
         rows = lake.execute(
             f"select arrived_on, count(*), {filled} from {table.name} "  # noqa: S608 - names come from the contract
             "where arrived_on between $first and $last group by arrived_on order by arrived_on",
@@ -44,7 +44,7 @@ def sealed_figures(root: Path, table: Table, before: date, last: int) -> list[Ar
     return [ArrivalFigures(day, count, None, tuple(filled)) for day, count, *filled in rows]
 
 
-def _is_filled(table: Table, name: str) -> str:
+def is_filled(table: Table, name: str) -> str:
     type_ = table.column(name).type
     if type_.startswith("array<"):
         return f"len({name}) > 0"

@@ -206,7 +206,7 @@ def had_arrived(landing: Path, reports: Iterable[Landed], sealed: Collection[Sea
     places = [(day, report) for report in reports for day in report.lines] if sealed else []
     for day, report in sorted(places, key=lambda place: (place[0], place[1].file)):
         kind = report.layout.format.kind
-        sha256 = hashed(landing / kind / f"arrived_on={day}" / report.file).sha256
+        sha256 = sha256_of(landing / kind / f"arrived_on={day}" / report.file)
         if place := repeats.first_place(day, kind, report.file, sha256):
             said.append(f"{report.file} of {day}: had arrived as {place}; it will not be read again")
     return said

@@ -23,20 +23,19 @@ from recpipe import (
     images,
     job,
     landing,
-    reader,
     rejects,
 )
 from recpipe.arriving import had_arrived, sealed_files
 from recpipe.ask import Json
 from recpipe.errors import UserError
 from recpipe.printing import print_json, print_rejects, print_rows
-from recpipe.sample import Sample, Wanted, write_sample
+from recpipe.sample import LEAST, Sample, Wanted, write_sample
 from recpipe.sample.formats import WRITERS
 from recpipe.sample.mix import shares_of
 from recpipe.sample.writing import BROKEN
 from recpipe.settings import read_settings
 from recpipe.sources.known import FORMAT_NAMES, known_formats
-from recpipe.tables import PICTURES
+from recpipe.tables import ARRIVALS, PICTURES
 
 app = typer.Typer(
     name="recpipe",
@@ -92,7 +91,7 @@ def land(
     if (arrived_on is None) == (replay_from is None):
         raise UserError("expected either --arrived-on DAY or --replay-from DAY; give one of them")
     settings, put = read_settings(), landing.replay if replay_from else landing.land
-    demo.require_no_demo(settings.home)
+    demo.require_no_made_up_shop(settings.home)
     day = job.parse_day(replay_from) if replay_from else job.parse_arrival_day(arrived_on)
     sealed = sealed_files(settings.lake)
     sealed_days = {entry.arrived_on for entry in sealed}
@@ -114,7 +113,7 @@ def accept(
 ) -> None:
     """Let a stopped day be taken in with its rejects, if its files are still those that were judged."""
     settings, arrived_on = read_settings(), job.parse_day(day)
-    report = rejects.accept(arrived_on, settings.reports, settings.landing, reader.sealed_days(settings.lake))
+    report = rejects.accept(arrived_on, settings.reports, settings.landing, delta.days(settings.lake, ARRIVALS))
     print_rejects(report)
     print(f"Accepted. Run the night again: `recpipe run night --ds {day}`, or clear the failed task in Airflow.")
 
@@ -138,8 +137,8 @@ def fetch_images_command(
 
 @app.command()
 def sample(  # noqa: PLR0913, PLR0917  # each is an option
-    users: Annotated[int, typer.Option(min=1, help="Users of the shop.")] = 2000,
-    items: Annotated[int, typer.Option(min=1, help="Items of the shop.")] = 1000,
+    users: Annotated[int, typer.Option(min=LEAST, help="Users of the shop.")] = 2000,
+    items: Annotated[int, typer.Option(min=LEAST, help="Items of the shop.")] = 1000,
     format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(WRITERS)}.")] = "amazon-2023",
     events: Annotated[str | None, typer.Option(help="Also behaviour events, as csv, jsonl or parquet.")] = None,
     fault: Annotated[list[str], typer.Option(help="KIND=SHARE of lines instead of the usual few; repeatable.")] = (),
@@ -152,13 +151,15 @@ def sample(  # noqa: PLR0913, PLR0917  # each is an option
     """Write a seeded sample shop into the landing folder, and say which faults are in it."""
     shares = shares_of(fault, faults)
     wanted = Wanted(format_, events, shares, all_faults=faults == "all", broken=broken_file)
-    planted = write_sample(read_settings().landing, Sample(users=users, items=items), wanted)
+    settings = read_settings()
+    demo.claim(settings)
+    planted = write_sample(settings.landing, Sample(users=users, items=items), wanted)
     if as_json:
         print_json(planted.as_dict())
         return
     print(planted)
     if planted.mapping:
-        print(f"To read the events, add to {read_settings().home / 'settings.toml'}:\n{planted.mapping}", end="")
+        print(f"To read the events, add to {settings.home / 'settings.toml'}:\n{planted.mapping}", end="")
 
 
 @app.command()

@@ -15,6 +15,7 @@ from recpipe import airflow_backfill, delta, landing, reader
 from recpipe.errors import UserError
 from recpipe.sample import Sample, write_sample
 from recpipe.settings import Settings
+from recpipe.tables import ARRIVALS
 
 LAST_DAY = date(2024, 3, 10)
 NIGHTS = 3
@@ -28,10 +29,10 @@ def run(settings: Settings, keep_up: bool, say: Callable[[str], None] = print) -
         UserError: RECPIPE_HOME holds another shop, or a night failed.
     """
     started = time.monotonic()
-    _claim(settings)
+    claim(settings)
     created = delta.create_tables(settings.lake)
     say(f"{len(created)} tables created in {settings.lake}" if created else f"Tables are in {settings.lake}")
-    if not reader.sealed_days(settings.lake):  # also after a demo that was stopped while it wrote
+    if not delta.days(settings.lake, ARRIVALS):  # also after a demo that was stopped while it wrote
         say(f"A sample shop in {settings.landing}: {write_sample(settings.landing, Sample(last_day=LAST_DAY))}")
     first = LAST_DAY - timedelta(days=NIGHTS - 1)
     say(f"Airflow, to run the nights {first} to {LAST_DAY}")
@@ -42,26 +43,31 @@ def run(settings: Settings, keep_up: bool, say: Callable[[str], None] = print) -
     say(f"The demo took {(time.monotonic() - started) / 60:.1f} minutes.")
 
 
-def _claim(settings: Settings) -> None:
+def claim(settings: Settings) -> None:
+    """Make this the place of a made-up shop, where no real lines land.
+
+    Raises:
+        UserError: there are files of another shop.
+    """
     mark = settings.home / _MARK
     if mark.exists():
         return
     if landing.landed_files(settings.landing):
         raise UserError(
-            f"expected a new place for the demo, found files in {settings.landing}; "
-            "name another place: RECPIPE_HOME=.demo make demo"
+            f"expected a new place for a made-up shop, found files in {settings.landing}; "
+            "name another place: export RECPIPE_HOME=.demo"
         )
     mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text("This place holds the demo's sample shop. Delete it all to start over.\n")
+    mark.write_text("This place holds a made-up shop. Delete it all to start over.\n")
 
 
-def require_no_demo(home: Path) -> None:
+def require_no_made_up_shop(home: Path) -> None:
     """Raises:
-    UserError: the demo's made-up shop is in ``home``, and real lines are not to be mixed with it.
+    UserError: a made-up shop is in ``home``, and real lines are not to be mixed with it.
     """
     if (home / _MARK).exists():
         raise UserError(
-            f"expected a place of your own, found the demo's made-up shop in {home}; "
+            f"expected a place of your own, found a made-up shop in {home}; "
             "name another place: export RECPIPE_HOME=~/shop"
         )
 

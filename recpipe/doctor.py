@@ -1,6 +1,5 @@
 """What is missing on this machine, and the command that mends it."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from recpipe.environments import ENVIRONMENTS, environment_folder, environment_p
 from recpipe.errors import UserError
 from recpipe.java import VERSIONS, find_java
 from recpipe.settings import CHECKOUT, Settings
+from recpipe.sources.files import sha256_of
 from recpipe.spark_conf import jar_folder
 
 FREE_DISK_GB = 2
@@ -91,7 +91,7 @@ def _bad_jars(sums: Path, folder: Path) -> Iterator[str]:
     for line in sums.read_text().splitlines():
         expected, name = line.split()
         jar = folder / name
-        if not jar.exists() or hashlib.sha256(jar.read_bytes()).hexdigest() != expected:
+        if not jar.exists() or sha256_of(jar) != expected:
             yield name
 
 

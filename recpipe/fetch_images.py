@@ -20,9 +20,8 @@ from recpipe.errors import UserError
 from recpipe.fetching import Fetcher, FetchError
 from recpipe.images import file_name, item_of, landed_pictures
 from recpipe.landing import require_open
-from recpipe.reader import sealed_days
 from recpipe.settings import ImageSettings
-from recpipe.tables import IMAGES, ITEMS, PICTURES, REJECTED_ROWS
+from recpipe.tables import ARRIVALS, IMAGES, ITEMS, PICTURES, REJECTED_ROWS
 
 FETCHED = "fetched"
 SEAL_SECONDS = 5
@@ -75,7 +74,7 @@ def fetch_images(
         UserError: nothing was taken in yet, the day is sealed or becomes so, another fetch is running, or the disk is
             full.
     """
-    sealed = sealed_days(lake)
+    sealed = delta.days(lake, ARRIVALS)
     if not sealed:
         raise UserError(
             f"expected items in the lake at {lake}, found nothing taken in yet; land metadata and ingest it"
@@ -233,7 +232,7 @@ class _Round:
         day = self.done.arrived_on
         if time.monotonic() - self._looked > SEAL_SECONDS:
             self._looked = time.monotonic()
-            require_open(day, sealed_days(self.lake))
+            require_open(day, delta.days(self.lake, ARRIVALS))
         folder = self.landing / PICTURES / f"arrived_on={day}"
         folder.mkdir(exist_ok=True)
         part.replace(folder / name)

@@ -91,7 +91,7 @@ def _days_of(root: Path, user_id: str) -> set[tuple[str, date]]:
     days = set()
     with delta.connect_with_erased(root, (*OF_USERS, ARRIVALS)) as lake:
         for kind in LANDED:
-            of_user = f"select arrived_on from {kind} where user_id = $user"  # noqa: S608 - as above
+            of_user = f"select arrived_on from {kind} where user_id = $user"  # noqa: S608 - kinds are the contract's
             query = f"""with days as ({of_user} union select arrived_on from arrivals where kind = $kind and erased > 0)
                         from days union select arrivals.arrived_on from arrivals join days
                         on kind = $kind and starts_with(same_as, days.arrived_on || '/')"""  # noqa: S608 - as above

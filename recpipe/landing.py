@@ -18,7 +18,7 @@ from typing import NamedTuple
 from recpipe.choice import Choice, Dump, require_file
 from recpipe.errors import UserError
 from recpipe.locks import file_lock
-from recpipe.sources.files import hashed, records_of
+from recpipe.sources.files import records_of, sha256_of
 from recpipe.sources.formats import Layout
 from recpipe.sources.replay import Origin, cut, cut_name, landed_name, origin_file, write_origin
 from recpipe.tables import KINDS, MIN_DAY
@@ -155,7 +155,7 @@ def _copy(dump: Dump, folder: Path, day: date) -> Landed:
         dump.path.replace(target)
     else:
         shutil.copyfile(dump.path, target)
-    write_origin(target, Origin(dump.origin, hashed(target).sha256, layout, is_cut=False))
+    write_origin(target, Origin(dump.origin, sha256_of(target), layout, is_cut=False))
     return Landed(name, layout, {day: sum(1 for _ in records_of(target, layout))}, not_taken=dump.not_taken)
 
 

@@ -12,16 +12,11 @@ from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOpe
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Asset, AssetAlias, BaseOperator, Param, RetryDecision, RetryPolicy
 
+from recpipe.airflow_setup import POOL, SPARK_CONNECTION
 from recpipe.environments import JOBS, environment_python, job_file, job_variables
 from recpipe.errors import UserError
 from recpipe.settings import Settings
 from recpipe.spark_conf import spark_conf
-
-POOL = "recpipe_lake"
-"""One slot: a scheduled run and a backfill take turns at the lake, and one task at a time fits a small machine."""
-
-SPARK_CONNECTION = "recpipe_spark"
-"""Says where Spark runs; `recpipe up` gives it from the settings, another Airflow defines it itself."""
 
 SERVED = Asset(name="recommendations_current", uri="recpipe://lake/recommendations_current")
 """Updated whenever other recommendations are served; the event's extra is `{"ds": "2024-01-31", "version": 7}`."""

@@ -32,7 +32,7 @@ def boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        raise UserError("expected Linux, where /proc shows what runs, found none; run Airflow in a container") from None
+        raise UserError("expected Linux, where /proc shows what runs, found none; run recpipe on Linux") from None
 
 
 def start(command: Sequence[str], variables: Mapping[str, str], log: Path) -> Process:

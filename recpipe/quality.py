@@ -13,10 +13,11 @@ from typing import NamedTuple
 import duckdb
 
 from recpipe import delta
+from recpipe.arrival_figures import is_filled
 from recpipe.errors import UserError
 from recpipe.intake import EXAMPLES, FATES
 from recpipe.reader import Row, rows_of
-from recpipe.tables import ARRIVALS, EVENTS, ITEMS, KINDS, REJECTED_ROWS, REVIEWS, USERS
+from recpipe.tables import ARRIVALS, EVENTS, ITEMS, REJECTED_ROWS, REVIEWS, USERS
 
 TREND_ARRIVALS = 14
 
@@ -26,11 +27,6 @@ FILLABLE = {
     "users": ("age", "gender", "occupation"),
 }
 """Columns that a shop may leave empty, by kind."""
-
-_FILLED = {"items": {"categories": "len(categories) > 0"}}
-"""What filled means of a column that is never null."""
-
-DATED = {"reviews": "reviewed_at", "events": "occurred_at"}
 
 _BY_DAY = "group by grouping sets ((arrived_on), ())"
 
@@ -180,11 +176,10 @@ def _reasons(connection: duckdb.DuckDBPyConnection, found: Found, span: Span) ->
 
 
 def _fills(connection: duckdb.DuckDBPyConnection, found: Found, span: Span) -> None:
-    for kind in KINDS:
+    for table in (REVIEWS, EVENTS, ITEMS, USERS):
+        kind, at = table.name, table.happened_at
         columns = FILLABLE.get(kind, ())
-        filled = {column: f"{column} is not null" for column in columns} | _FILLED.get(kind, {})
-        counts = "".join(f", count(*) filter ({test}) as {column}" for column, test in filled.items())
-        at = DATED.get(kind)
+        counts = "".join(f", count(*) filter ({is_filled(table, column)}) as {column}" for column in columns)
         dates = f", min({at})::date as first_date, max({at})::date as last_date" if at else ""
         sql = f"""select arrived_on, count(*) as rows{counts}{dates}
                   from {kind} where arrived_on between $first and $last {_BY_DAY}"""  # noqa: S608 - as above

@@ -71,10 +71,6 @@ def served_day(connection: duckdb.DuckDBPyConnection) -> date | None:
     return day
 
 
-def sealed_days(root: Path) -> set[date]:
-    return delta.days(root, tables.ARRIVALS)
-
-
 def show(root: Path, user_id: str, ds: date | None = None) -> UserPage:
     """A user as served now, or as of ``ds``; `tables.STRANGER` shows the list for visitors nobody knows.
 

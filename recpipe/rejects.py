@@ -21,7 +21,7 @@ from recpipe.reject_reports import (
     report_file,
     write_kept,
 )
-from recpipe.sources.files import hashed
+from recpipe.sources.files import sha256_of
 from recpipe.tables import PICTURES
 
 
@@ -118,7 +118,7 @@ def accept(day: date, reports: Path, landing: Path, sealed_days: Collection[date
 def _changed(report: RejectReport, landing: Path) -> list[str]:
     """Files that are new, gone or not the same since."""
     found = {
-        (file.kind, file.path.name, hashed(file.path).sha256)
+        (file.kind, file.path.name, sha256_of(file.path))
         for file in landed_files(landing)
         if file.arrived_on == report.arrived_on
     }

@@ -399,7 +399,7 @@ def read_settings() -> Settings:
 
 
 def code_hash() -> str:
-    """Hash of the code that decides what a day's rows are: every module of `recpipe/` and `jobs/`."""
+    """Hash of every module of `recpipe/` and `jobs/`: which of them decide a day's rows is not told apart."""
     digest = hashlib.sha256()
     for path in sorted([*(CHECKOUT / "recpipe").rglob("*.py"), *(CHECKOUT / "jobs").glob("*.py")]):
         digest.update(path.relative_to(CHECKOUT).as_posix().encode() + b"\0" + path.read_bytes())

@@ -31,7 +31,6 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     partition: tuple[str, ...]
-    writer: str  # "spark" or "delta-rs": one engine a table, since their commits do not see each other's locks
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     may_be_empty: bool = False
@@ -101,7 +100,6 @@ ERASED_USERS = Table(
     columns=(_USER, Column("erased_on", "date", "UTC day of the request.")),
     key=("user_id",),
     partition=(),
-    writer="delta-rs",
     may_be_empty=True,
 )
 
@@ -131,7 +129,6 @@ ARRIVALS = Table(
     ),
     key=("arrived_on", "kind", "file"),
     partition=("arrived_on",),
-    writer="spark",
     ranges=dict.fromkeys(("lines_read", "accepted", "rejected", "duplicates", "erased"), (0, 2**53)),
     values={"kind": (*KINDS, PICTURES, "none")},
 )
@@ -152,7 +149,6 @@ REVIEWS = Table(
     ),
     key=("arrived_on", "user_id", "item_id", "reviewed_at"),
     partition=("arrived_on",),
-    writer="spark",
     ranges={"rating": (0.5, 5), "vote": (0, MAX_INT)},
     may_be_empty=True,
     prefers="vote",
@@ -172,7 +168,6 @@ EVENTS = Table(
     ),
     key=("arrived_on", "user_id", "item_id", "event_type", "occurred_at"),
     partition=("arrived_on",),
-    writer="spark",
     values={"event_type": EVENT_TYPES},
     may_be_empty=True,
     happened_at="occurred_at",
@@ -193,7 +188,6 @@ ITEMS = Table(
     ),
     key=("arrived_on", "item_id"),
     partition=("arrived_on",),
-    writer="spark",
     ranges={"price": (0, 1e9)},
     may_be_empty=True,
     filled=("categories", "price", "image_url"),
@@ -211,7 +205,6 @@ USERS = Table(
     ),
     key=("arrived_on", "user_id"),
     partition=("arrived_on",),
-    writer="spark",
     ranges={"age": (0, 150)},
     may_be_empty=True,
 )
@@ -231,7 +224,6 @@ IMAGES = Table(
     ),
     key=("arrived_on", "item_id"),
     partition=("arrived_on",),
-    writer="spark",
     ranges={"width": (1, MAX_INT), "height": (1, MAX_INT), "bytes": (1, 2**53)},
     values={"format": PICTURE_FORMATS},
     may_be_empty=True,
@@ -252,7 +244,6 @@ REJECTED_ROWS = Table(
     ),
     key=("arrived_on", "kind", "file", "line_number"),
     partition=("arrived_on",),
-    writer="spark",
     ranges={"line_number": (1, 2**53), "origin_line": (1, 2**53)},
     values={"kind": (*KINDS, PICTURES)},
     may_be_empty=True,
@@ -264,7 +255,6 @@ ITEM_INDEX = Table(
     columns=(Column("first_arrived_on", "date", "Arrival that first named the item."), _ITEM, _ITEM_INDEX),
     key=("item_id",),
     partition=("first_arrived_on",),
-    writer="spark",
     ranges={"item_index": (0, MAX_INT)},
     may_be_empty=True,
 )
@@ -286,7 +276,6 @@ VOCABULARY = Table(
     ),
     key=("field", "token"),
     partition=("ds",),
-    writer="spark",
     ranges={"token_id": (1, MAX_INT), "items": (1, 2**53)},
     values={"field": FIELDS},
     may_be_empty=True,
@@ -325,7 +314,6 @@ USER_FEATURES = Table(
     ),
     key=("ds", "user_id"),
     partition=("ds",),
-    writer="spark",
     ranges={
         "history": (0, MAX_INT),
         "history_types": (1, len(TYPE_CODES)),
@@ -369,7 +357,6 @@ ITEM_FEATURES = Table(
     ),
     key=("ds", "item_id"),
     partition=("ds",),
-    writer="spark",
     ranges={
         "item_index": (0, MAX_INT),
         "tokens": (1, MAX_INT),
@@ -406,7 +393,6 @@ TRAINING_EXAMPLES = Table(
     ),
     key=("ds", "until", "shuffle_key"),
     partition=("ds", "until"),
-    writer="spark",
     ranges={
         "items": (-1, MAX_INT),
         "days": (-MAX_INT, MAX_INT),
@@ -443,7 +429,6 @@ EVALUATION_EXAMPLES = Table(
     ),
     key=("ds", "cut", "cut_by", "user_id"),
     partition=("ds",),
-    writer="spark",
     ranges={
         "items": (-1, MAX_INT),
         "days": (-MAX_INT, MAX_INT),
@@ -478,7 +463,6 @@ METRICS = Table(
     ),
     key=("ds", "model", "segment", "metric"),
     partition=("ds",),
-    writer="delta-rs",
     ranges={"users": (0, 2**53)},
     may_be_empty=True,
 )
@@ -497,7 +481,6 @@ MODEL_VERDICTS = Table(
     ),
     key=("ds", "sequence"),
     partition=("ds",),
-    writer="delta-rs",
     values={"verdict": VERDICTS},
     may_be_empty=True,
 )
@@ -508,7 +491,6 @@ USER_EMBEDDINGS = Table(
     columns=(_DS, _USER, Column("embedding", "array<float>", "The user tower's vector."), _MODEL_VERSION),
     key=("ds", "user_id"),
     partition=("ds",),
-    writer="delta-rs",
     may_be_empty=True,
 )
 
@@ -518,7 +500,6 @@ ITEM_EMBEDDINGS = Table(
     columns=(_DS, _ITEM, _ITEM_INDEX, Column("embedding", "array<float>", "The item tower's vector."), _MODEL_VERSION),
     key=("ds", "item_id"),
     partition=("ds",),
-    writer="delta-rs",
     may_be_empty=True,
 )
 
@@ -538,7 +519,6 @@ RECOMMENDATIONS = Table(
     columns=_RECOMMENDATION,
     key=("ds", "user_id", "rank"),
     partition=("ds",),
-    writer="spark",
     ranges={"rank": (1, 1000), "score": (-1e9, 1e9)},
     values={"source": SOURCES},
 )
@@ -549,7 +529,6 @@ RECOMMENDATIONS_CURRENT = Table(
     columns=_RECOMMENDATION,
     key=("user_id", "rank"),
     partition=(),
-    writer="delta-rs",
     ranges={"rank": (1, 1000), "score": (-1e9, 1e9)},
     values={"source": SOURCES},
 )
@@ -570,7 +549,6 @@ LIST_ROLLBACKS = Table(
     ),
     key=("sequence",),
     partition=("ds",),
-    writer="delta-rs",
     ranges={"sequence": (1, 2**53)},
     may_be_empty=True,
 )
@@ -596,7 +574,6 @@ RUNS = Table(
     ),
     key=("ds", "job", "attempt"),
     partition=("ds",),
-    writer="delta-rs",
     ranges={"attempt": (1, MAX_INT)},
     values={"status": ATTEMPT_STATES},
     may_be_empty=True,

@@ -97,11 +97,23 @@ def test_nothing_lands_in_the_demo_s_made_up_shop(home, monkeypatch, format_):
     with pytest.raises(UserError, match="expected 3 good nights"):
         recpipe("demo")
     file = write_lines(home / "r.json", review_2023())
-    with pytest.raises(
-        UserError, match=r"found the demo's made-up shop in .*; name another place: export RECPIPE_HOME"
-    ):
+    with pytest.raises(UserError, match=r"found a made-up shop in .*; name another place: export RECPIPE_HOME"):
         recpipe("land", str(file), "--format", format_, "--arrived-on", "2024-01-02")
     assert not (home / "landing").exists()
+
+
+@pytest.mark.parametrize("command", ["sample", "demo"])
+def test_no_made_up_shop_is_mixed_into_one_s_own(home, command):
+    own = str(write_lines(home / "r.json", review_2023()))
+    recpipe("land", own, "--format", "amazon-2023", "--arrived-on", "2024-01-02")
+    with pytest.raises(UserError, match=r"expected a new place for a made-up shop, found files in .*; name another"):
+        recpipe(command)
+    assert [file.name for file in (home / "landing").rglob("*.json")] == ["r.json"]
+
+
+def test_a_made_up_shop_is_written_anew_where_one_is(home):
+    sizes = "--users", "100", "--items", "100"
+    assert recpipe("sample", *sizes) == recpipe("sample", *sizes)
 
 
 def test_status_says_why_a_day_failed_and_what_mends_it(home):

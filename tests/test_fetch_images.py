@@ -347,7 +347,7 @@ def test_a_fetch_that_was_killed_goes_on_where_it_was(home, shop):
     assert 3 <= there < 30
     with (home / "landing" / "images" / "_fetched.jsonl").open("a") as state:
         state.write('{"item_id": "I4", "ur')  # a line that the kill cut off
-    done = fetch(home, picture_seconds=0.3, retries=0)
+    done = fetch(home, picture_seconds=2, retries=0)
     assert (done.there, done.fetched, done.refused_before, done.refused) == (there, 30 - there, 1, {"timed_out": 1})
     assert set(pictures(home)) == {f"arrived_on=2024-01-02/I{n}.png" for n in range(30)}
     assert set(pictures(home).values()) == {png()}
@@ -376,7 +376,7 @@ def test_a_sealed_day_is_refused_also_when_it_is_sealed_meanwhile(home, shop, mo
     name_pictures(home, {"I1": f"{shop.address}/png"})
     monkeypatch.setattr("recpipe.fetch_images.SEAL_SECONDS", -1)
     looks = iter([{MONDAY}, {MONDAY, TUESDAY}])
-    monkeypatch.setattr("recpipe.fetch_images.sealed_days", lambda _: next(looks))
+    monkeypatch.setattr("recpipe.fetch_images.delta.days", lambda *_: next(looks))
     with pytest.raises(UserError, match="expected a day after 2024-01-02"):
         fetch(home)
     assert pictures(home) == {}

@@ -1,1 +1,1 @@
-"""How good a ranking is, in arrays alone: no Spark, no torch."""
+"""How good a ranking is, in arrays alone, and the page that shows it: no Spark, no torch."""

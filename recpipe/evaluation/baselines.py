@@ -100,25 +100,25 @@ def popular_in_category(popular: NDArray[np.floating], histories: Lists, categor
     return lambda first, last: (mix[first:last] @ weighted).toarray()
 
 
-def item_knn(owned: csr_matrix, profiles: csr_matrix) -> Scores:
-    """The cosines of an item's owners with those of each item of the user, added up over its NEIGHBOURS nearest
-    (Sarwar et al., 2001)."""
-    if not owned.nnz:
-        return _for_all(np.zeros(owned.shape[1]))
+def item_knn(met: csr_matrix, profiles: csr_matrix) -> Scores:
+    """The cosines of the users who met an item with those of each item of the user, added up over its NEIGHBOURS
+    nearest (Sarwar et al., 2001)."""
+    if not met.nnz:
+        return _for_all(np.zeros(met.shape[1]))
     model = CosineRecommender(K=NEIGHBOURS, num_threads=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ParameterWarning)  # of how implicit passes a matrix to itself
-        model.fit(owned, show_progress=False)
+        model.fit(met, show_progress=False)
     return lambda first, last: (profiles[first:last] @ model.similarity).toarray()
 
 
-def als(owned: csr_matrix, profiles: csr_matrix, seed: int) -> Scores:
-    """Matrix factorisation of who had what by alternating least squares (Hu et al., 2008); a judged user's factors
-    come of what the user had."""
-    if not owned.nnz:
-        return _for_all(np.zeros(owned.shape[1]))
+def als(met: csr_matrix, profiles: csr_matrix, seed: int) -> Scores:
+    """Matrix factorisation of who met what by alternating least squares (Hu et al., 2008); a judged user's factors
+    come of what the user met."""
+    if not met.nnz:
+        return _for_all(np.zeros(met.shape[1]))
     model = AlternatingLeastSquares(factors=FACTORS, num_threads=1, random_state=seed)
-    model.fit(owned, show_progress=False)
+    model.fit(met, show_progress=False)
     return products(model.recalculate_user(np.arange(profiles.shape[0]), profiles), model.item_factors)
 
 

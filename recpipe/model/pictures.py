@@ -17,6 +17,9 @@ from recpipe.sources.pictures import square_pixels
 CHANNELS = 3
 """Red, green and blue."""
 
+THREADS = 2
+"""That decode pictures."""
+
 
 class Landed(NamedTuple):
     """Where a picture lies below `landing/images/`, and the hash of its bytes."""
@@ -34,7 +37,6 @@ class PictureStore:
     size: int  # of a side, in pixels
     max_bytes: int
     max_pixels: int
-    threads: int = 2
 
     def read(self, pictures: Sequence[Landed]) -> NDArray[np.uint8]:
         """(pictures, `CHANNELS`, size, size), from 0 to 255.
@@ -43,7 +45,7 @@ class PictureStore:
             UserError: a picture is not there any more, or is not the one that was taken in.
         """
         pixels = np.zeros((len(pictures), CHANNELS, self.size, self.size), dtype=np.uint8)
-        with ThreadPoolExecutor(max_workers=self.threads) as threads:
+        with ThreadPoolExecutor(max_workers=THREADS) as threads:
             for row, found in enumerate(threads.map(self._one, pictures)):
                 pixels[row] = found
         return pixels

@@ -3,7 +3,6 @@
 MLflow shows and finds; which model is used is decided in table `model_verdicts`.
 """
 
-import fcntl
 import logging
 import math
 import shutil
@@ -19,6 +18,7 @@ from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
 from recpipe.errors import Interrupted, UserError
+from recpipe.locks import file_lock
 from recpipe.model.checkpoint import STAGED, Checkpoint
 from recpipe.model.progress import Epoch
 from recpipe.settings import code_hash
@@ -60,7 +60,7 @@ class Registry:
         self.folder = folder
         database = folder.absolute() / "mlflow.db"
         if not database.exists():
-            with self._alone():  # two first runs at once would both make MLflow's tables
+            with file_lock(self.folder / ".lock"):  # two first runs at once would both make MLflow's tables
                 self._create(database)
         self.client = MlflowClient(f"sqlite:///{database}")
         self.experiment_id = self.client.get_experiment_by_name(NAME).experiment_id
@@ -74,12 +74,6 @@ class Registry:
         location = (database.parent / "artifacts").as_uri()
         MlflowClient(f"sqlite:///{staged}").create_experiment(NAME, artifact_location=location)
         staged.rename(database)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with (self.folder / ".lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
     def find(self, stage: str, anchor: date, inputs: str) -> Checkpoint | None:
         """The anchor's finished model of this stage that came from these inputs."""
@@ -119,7 +113,7 @@ class Registry:
     @contextmanager
     def attempt(self, stage: str, anchor: date, inputs: str, params: Mapping[str, object]) -> Iterator[Attempt]:
         """One training at a time, so that a half-kept model is one of a training that was killed."""
-        with self._alone():
+        with file_lock(self.folder / ".lock"):
             for left in self.folder.glob(f"artifacts/*/artifacts/{STAGED}*"):
                 shutil.rmtree(left)
             tags = {"stage": stage, "anchor": anchor.isoformat(), "inputs": inputs}

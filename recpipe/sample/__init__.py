@@ -5,7 +5,7 @@
 """
 
 from recpipe.sample.planted import Planted
-from recpipe.sample.shop import Sample
+from recpipe.sample.shop import LEAST, Sample
 from recpipe.sample.writing import Wanted, write_sample
 
-__all__ = ["Planted", "Sample", "Wanted", "write_sample"]
+__all__ = ["LEAST", "Planted", "Sample", "Wanted", "write_sample"]

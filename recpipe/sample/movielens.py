@@ -3,28 +3,8 @@
 from recpipe.sample.shop import Item, Review, User
 from recpipe.sample.words import DEPARTMENTS, OCCUPATIONS
 from recpipe.sample.writers import CSV, SPLIT, Line, Writer, csv_encode, csv_line, roles, seconds, split_encode
+from recpipe.sources.movielens import GENRES_100K
 
-GENRES = [
-    "unknown",
-    "Action",
-    "Adventure",
-    "Animation",
-    "Children's",
-    "Comedy",
-    "Crime",
-    "Documentary",
-    "Drama",
-    "Fantasy",
-    "Film-Noir",
-    "Horror",
-    "Musical",
-    "Mystery",
-    "Romance",
-    "Sci-Fi",
-    "Thriller",
-    "War",
-    "Western",
-]
 _AGES = (1, 18, 25, 35, 45, 50, 56)
 """Lower ends of the bands of 1M."""
 
@@ -40,7 +20,7 @@ def _genres(item: Item) -> list[str]:
     """One for the department, one for the taste."""
     tastes = [taste for tastes in DEPARTMENTS.values() for taste in tastes]
     department = 1 + list(DEPARTMENTS).index(item.thing.department)
-    return [GENRES[department], GENRES[7 + tastes.index(item.thing.taste) % 12]]
+    return [GENRES_100K[department], GENRES_100K[7 + tastes.index(item.thing.taste) % 12]]
 
 
 def _rating(review: Review) -> Line:
@@ -60,7 +40,7 @@ def _rating_latest(review: Review) -> Line:
 def _film_100k(item: Item) -> Line:
     line: Line = {"id": item.thing.number, "title": _title(item), "date": "01-Jan-1995", "video": ""}
     line["url"] = f"http://us.imdb.com/M/title-exact?{item.thing.number}"
-    return line | {genre: int(genre in _genres(item)) for genre in GENRES}
+    return line | {genre: int(genre in _genres(item)) for genre in GENRES_100K}
 
 
 def _film(item: Item) -> Line:

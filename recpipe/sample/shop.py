@@ -18,6 +18,9 @@ from recpipe.sample.words import DEPARTMENTS, GENDERS, OCCUPATIONS, OPINIONS, SH
 HISTORY = timedelta(days=730)
 """Of reviews before the first arrival."""
 
+LEAST = 100
+"""Users, and items, of a shop with tastes."""
+
 NEW_USERS, NEW_ITEMS = 4, 2
 """That appear on each day after the first arrival."""
 
@@ -46,8 +49,11 @@ class Sample:
         """Raises:
         UserError: too few users, items or days.
         """
-        if self.users < 100 or self.items < 100 or not 1 <= self.days <= 100:
-            raise UserError(f"expected at least 100 users, 100 items and 1 to 100 days, found {self}")
+        if min(self.users, self.items) < LEAST or not 1 <= self.days <= 100:
+            raise UserError(
+                f"expected at least {LEAST} users, {LEAST} items and 1 to 100 days, found {self.users} users, "
+                f"{self.items} items and {self.days} days"
+            )
 
     def random(self, purpose: str = "") -> random.Random:
         """A generator of its own for each ``purpose``, so that one switch does not change what another one wrote."""
@@ -215,7 +221,3 @@ def users_of(rng: random.Random, reviews: dict[date, list[Review]]) -> dict[date
         known.update(new)
         users[day] = [User(user, rng.randint(16, 75), rng.choice(GENDERS), rng.choice(OCCUPATIONS)) for user in new]
     return users
-
-
-def more_votes(review: Review, votes: int) -> Review:
-    return review._replace(votes=review.votes + votes)

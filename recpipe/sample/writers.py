@@ -51,10 +51,10 @@ def literal_line(line: Line) -> bytes:
     return ascii(line).encode() + b"\n"
 
 
-def csv_line(values: Any, end: str = "\n", encoding: str = "utf-8") -> bytes:
+def csv_line(values: Any, end: str = "\n") -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator=end).writerow("" if value is None else value for value in values)
-    return text.getvalue().encode(encoding)
+    return text.getvalue().encode()
 
 
 def csv_encode(end: str = "\n") -> Callable[[Line], bytes]:
@@ -65,13 +65,13 @@ def _csv_encode(line: Line, end: str) -> bytes:
     return csv_line(line.values(), end)
 
 
-def split_encode(delimiter: str, encoding: str = "latin-1") -> Callable[[Line], bytes]:
-    return partial(_split_encode, delimiter=delimiter, encoding=encoding)
+def split_encode(delimiter: str) -> Callable[[Line], bytes]:
+    return partial(_split_encode, delimiter=delimiter)
 
 
-def _split_encode(line: Line, delimiter: str, encoding: str) -> bytes:
+def _split_encode(line: Line, delimiter: str) -> bytes:
     texts = ("" if value is None else str(value) for value in line.values())
-    return delimiter.join(texts).encode(encoding) + b"\n"
+    return delimiter.join(texts).encode("latin-1") + b"\n"
 
 
 def seconds(moment: datetime) -> int:

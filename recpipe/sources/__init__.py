@@ -1,1 +1,1 @@
-"""What shops' files say: lines, records, formats. Needs orjson only; what needs Spark is `spark_reader`."""
+"""What shops' files say: lines, records, formats. No Spark, but for `spark_reader`."""

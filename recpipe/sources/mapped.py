@@ -22,7 +22,7 @@ from recpipe.sources.fields import (
 )
 from recpipe.sources.formats import CSV, LINES, PARQUET, Format
 from recpipe.sources.records import Event, Fields, Item, RejectError, Review, User
-from recpipe.tables import EVENT_TYPES
+from recpipe.tables import EVENT_TYPES, EVENTS, REVIEWS
 
 if TYPE_CHECKING:
     from recpipe.source_settings import Source
@@ -31,7 +31,7 @@ FRAMINGS = {"csv": CSV, "jsonl": LINES, "parquet": PARQUET}
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 """In microseconds."""
 
-_TIMES = {"reviews": "reviewed_at", "events": "occurred_at"}
+_TIMES = {table.name: table.happened_at for table in (REVIEWS, EVENTS)}
 _WORDS = ("user_id", "item_id", "event_type", "title", "brand", "gender", "occupation")  # a shop may write as numbers
 _ABSENT = object()
 

@@ -22,9 +22,9 @@ from recpipe import delta
 from recpipe.arriving import arriving_files, sealed_files
 from recpipe.lake import Lake, spark_session
 from recpipe.rejects import RejectLimit
-from recpipe.sample.bulk import write_bulk_reviews
 from recpipe.settings import Settings
 from recpipe.sources.pictures import Limits
+from tests.benchmarks.bulk import write_bulk_reviews
 
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 DAY = date(2024, 1, 1)

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from recpipe import delta
 from recpipe.environments import JOBS
-from recpipe.sample.bulk import Crowd, write_bulk_items, write_bulk_reviews
+from tests.benchmarks.bulk import Crowd, write_bulk_items, write_bulk_reviews
 from tests.benchmarks.measured import JobFailedError, Measured, empty_session, measured_job
 
 REVIEWS, USERS, ITEMS, ARRIVALS = 1_000_000, 100_000, 20_000, 30

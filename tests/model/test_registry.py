@@ -1,10 +1,10 @@
-import fcntl
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
 
 from recpipe.errors import Interrupted, UserError
+from recpipe.locks import file_lock
 from recpipe.model.checkpoint import STAGED, Checkpoint
 from recpipe.model.judgement import Figure, Judgement
 from recpipe.model.registry import CANDIDATE, CHAMPION, NAME, Registry
@@ -28,13 +28,12 @@ def registry(folder):
 
 def test_a_first_run_waits_for_another_and_mends_what_a_killed_one_left(tmp_path):
     (tmp_path / "mlflow.new").write_bytes(b"half a database")
-    with (tmp_path / ".lock").open("a") as other, ThreadPoolExecutor() as beside:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        made = beside.submit(Registry, tmp_path)
-        with pytest.raises(TimeoutError):
-            made.result(timeout=0.5)
-        assert (tmp_path / "mlflow.new").read_bytes() == b"half a database"
-        fcntl.flock(other, fcntl.LOCK_UN)
+    with ThreadPoolExecutor() as beside:
+        with file_lock(tmp_path / ".lock"):
+            made = beside.submit(Registry, tmp_path)
+            with pytest.raises(TimeoutError):
+                made.result(timeout=0.5)
+            assert (tmp_path / "mlflow.new").read_bytes() == b"half a database"
         assert made.result().find(CANDIDATE, ANCHOR, "none") is None
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "mlflow.db"]
 

@@ -12,15 +12,16 @@ import duckdb
 import orjson
 import pytest
 
-from recpipe.sample import Sample, Wanted, events, movielens, write_sample
+from recpipe.sample import Sample, Wanted, events, write_sample
 from recpipe.sample.arriving import lines_of
-from recpipe.sample.bulk import write_bulk_reviews
 from recpipe.sample.formats import WRITERS
 from recpipe.sample.mix import Mix
 from recpipe.sample.planted import Planted
 from recpipe.settings import CHECKOUT
 from recpipe.sources.formats import parse
 from recpipe.sources.known import FORMATS
+from recpipe.sources.movielens import GENRES_100K
+from tests.benchmarks.bulk import write_bulk_reviews
 
 REAL = CHECKOUT.parent / "shared" / "data"
 SMALL = Sample(users=100, items=120, days=2)
@@ -239,4 +240,4 @@ def test_headers_and_columns_are_those_of_real_text(written):
         widths = {len(line.split(delimiter)) for line in real(f"movielens/{place}").splitlines() if line}
         assert {len(line.split(delimiter)) for line in written(format_, kind).splitlines()} == widths, place
     genres = [line.split(b"|")[0].decode() for line in real("movielens/ml-100k/u.genre").split(b"\n") if line]
-    assert list(movielens.GENRES) == genres
+    assert list(GENRES_100K) == genres
