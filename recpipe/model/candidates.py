@@ -17,7 +17,7 @@ from recpipe.model.registry import CANDIDATE, CHAMPION, Registry
 from recpipe.settings import Settings
 
 ATTEMPTS = 3
-"""Trainings of one anchor that may break before it is given up."""
+"""Trainings of one model that may break before it is given up."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def train_candidates(settings: Settings, anchors: Sequence[date]) -> JobResult:
         candidate = registry.find(CANDIDATE, anchor, inputs.hash)
         if candidate:
             said.append(f"{candidate.model_version} was trained before")
-        elif registry.broken_attempts(anchor, inputs.hash) >= ATTEMPTS:
+        elif registry.broken_attempts(CANDIDATE, anchor, inputs.hash) >= ATTEMPTS:
             said.append(f"the training for {anchor} broke {ATTEMPTS} times")
         else:
             candidate = train_candidate(settings, registry, inputs)

@@ -64,9 +64,9 @@ def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:
     if reason:
         return Verdict("skipped", reason)
     inputs = read_inputs(settings, anchor)
-    if registry.broken_attempts(anchor, inputs.hash) >= ATTEMPTS:
-        return Verdict("failed", f"its training broke {ATTEMPTS} times")
     candidate = registry.find(CANDIDATE, anchor, inputs.hash)
+    if candidate is None and registry.broken_attempts(CANDIDATE, anchor, inputs.hash) >= ATTEMPTS:
+        return Verdict("failed", f"its training broke {ATTEMPTS} times")
     if candidate is None and settings.model.warm_start:
         candidate = train_candidate(settings, registry, inputs)
     if candidate is None:
@@ -89,7 +89,11 @@ def _verdict(
         return Verdict("rejected", reason, None, judgement, candidate.model_version)
     reason = "; ".join(check.said for check in judgement.checks) + start
     epochs = int(candidate.training["epochs"])
-    refitted = registry.find(CHAMPION, inputs.anchor, inputs.hash) or refit(settings, registry, inputs, epochs)
+    refitted = registry.find(CHAMPION, inputs.anchor, inputs.hash)
+    if refitted is None and registry.broken_attempts(CHAMPION, inputs.anchor, inputs.hash) >= ATTEMPTS:
+        reason += f"; but its training on all up to {inputs.anchor} broke {ATTEMPTS} times"
+        return Verdict("failed", reason, None, judgement, candidate.model_version)
+    refitted = refitted or refit(settings, registry, inputs, epochs)
     registry.show_champion(refitted.model_version, judgement.of(MODEL))
     reason += f"; trained again for {epochs} epochs on all up to {inputs.anchor}"
     return Verdict("promoted", reason, refitted.model_version, judgement, candidate.model_version)

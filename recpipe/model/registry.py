@@ -25,6 +25,9 @@ from recpipe.settings import code_hash
 
 NAME = "two_tower"
 CANDIDATE, CHAMPION = "candidate", "champion"
+FOUND = "found"
+"""Tag of a training: which state of an earlier one it goes on from."""
+
 MOST_METRICS = 1000
 """That MLflow takes at once."""
 
@@ -105,10 +108,14 @@ class Registry:
             for name in ("loss", "ndcg_at_10")
         }
 
-    def broken_attempts(self, anchor: date, inputs: str) -> int:
-        """Trainings for the anchor that were begun and came to no end, killed ones included."""
-        runs = self._runs(f"tags.anchor = '{anchor}' and tags.inputs = '{inputs}'", status="!= 'FINISHED'")
-        return len(runs)
+    def broken_attempts(self, stage: str, anchor: date, inputs: str) -> int:
+        """Trainings that failed, or were killed and had not got further than the one before: others may end well."""
+        wanted = f"tags.stage = '{stage}' and tags.anchor = '{anchor}' and tags.inputs = '{inputs}'"
+        broken, after = 0, _state(self._unfinished(stage, anchor, inputs))
+        for run in self._runs(wanted, status="!= 'FINISHED'"):
+            broken += run.info.status == "FAILED" or run.data.tags.get(FOUND) == after
+            after = run.data.tags.get(FOUND)
+        return broken
 
     @contextmanager
     def attempt(self, stage: str, anchor: date, inputs: str, params: Mapping[str, object]) -> Iterator[Attempt]:
@@ -116,15 +123,20 @@ class Registry:
         with file_lock(self.folder / ".lock"):
             for left in self.folder.glob(f"artifacts/*/artifacts/{STAGED}*"):
                 shutil.rmtree(left)
-            tags = {"stage": stage, "anchor": anchor.isoformat(), "inputs": inputs}
+            mine = self._unfinished(stage, anchor, inputs)
+            tags = {"stage": stage, "anchor": anchor.isoformat(), "inputs": inputs, FOUND: _state(mine)}
             run_id = self.client.create_run(self.experiment_id, tags=tags, run_name=f"{anchor} {stage}").info.run_id
-            status, unfinished = "FAILED", self.folder / "unfinished"
-            mine = unfinished / f"{stage}-{anchor}-{inputs}-{code_hash()}"
+            status = "KILLED"
             try:
                 self.client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
-                with _gone_after(unfinished):
+                with _gone_after(mine.parent):
                     yield Attempt(self.client, run_id, self._checkpoint(run_id), mine)
                 status = "FINISHED"
+            except Interrupted:
+                raise
+            except Exception:
+                status = "FAILED"
+                raise
             finally:
                 self.client.set_terminated(run_id, status)
 
@@ -159,10 +171,19 @@ class Registry:
         wanted = f"{tags} and attributes.status {status}"
         return self.client.search_runs([self.experiment_id], wanted, order_by=["attributes.start_time DESC"])
 
+    def _unfinished(self, stage: str, anchor: date, inputs: str) -> Path:
+        return self.folder / "unfinished" / f"{stage}-{anchor}-{inputs}-{code_hash()}"
+
     def _checkpoint(self, run_id: str) -> Path:
         """Where MLflow keeps the run's artifact `checkpoint`, from this folder and not from the address that it
         recorded, so that a registry may be moved with its lake."""
         return self.folder / "artifacts" / run_id / "artifacts" / "checkpoint"
+
+
+def _state(unfinished: Path) -> str:
+    """How far a training got, as its states' sizes and times tell; another text whenever one was saved since."""
+    saved = [(file.name, file.stat()) for file in sorted(unfinished.glob("*"))]
+    return " ".join(f"{name} {found.st_size} {found.st_mtime_ns}" for name, found in saved) or "nothing"
 
 
 def _send(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:

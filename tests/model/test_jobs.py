@@ -431,6 +431,31 @@ def test_an_anchor_whose_training_breaks_again_and_again_is_given_up(shop, setti
     assert "no model was promoted" in embed.main(day(29), settings()).message
 
 
+def test_a_whole_candidate_is_given_up_only_when_its_own_refit_breaks_again_and_again(shop, settings, monkeypatch):
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    training = launch.train
+
+    def breaks_at_the_second(*arguments, validate=None, **named):
+        if validate is None:
+            raise UserError("expected a finite loss, found nan")
+        return training(*arguments, validate=validate, **named)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(launch, "train", breaks_at_the_second)
+        for _ in range(candidates.ATTEMPTS - 1):
+            with pytest.raises(UserError, match="finite loss"):
+                train_two_tower.main(day(29), settings())
+    train_two_tower.main(day(29), settings())
+    monkeypatch.setattr(launch, "train", breaks_at_the_second)
+    for _ in range(candidates.ATTEMPTS):
+        with pytest.raises(UserError, match="finite loss"):
+            promote_model.main(day(29), settings())
+    with pytest.raises(UserError, match=r"failed: .*; but its training on all up to 2024-01-30 broke 3 times"):
+        promote_model.main(day(29), settings())
+    assert rows(shop, "select verdict, model_version from model_verdicts") == [("failed", None)]
+
+
 def test_f01_lost_rows_stop_the_training_and_leave_no_candidate(shop, settings, monkeypatch):
     shop.number_items(60)
     shop.anchor(taste(100), anchor=29, cut=25)

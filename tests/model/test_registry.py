@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
@@ -9,6 +11,7 @@ from recpipe.model.checkpoint import STAGED, Checkpoint
 from recpipe.model.judgement import Figure, Judgement
 from recpipe.model.registry import CANDIDATE, CHAMPION, NAME, Registry
 from recpipe.model.training import Epoch
+from recpipe.settings import CHECKOUT
 from tests.model.test_checkpoint import checkpoint
 
 ANCHOR = date(2024, 1, 10)
@@ -91,10 +94,42 @@ def test_a_broken_attempt_is_counted_and_never_found(registry):
     for _ in range(2):
         with pytest.raises(UserError), registry.attempt(CANDIDATE, ANCHOR, "broken", {}):
             raise UserError("expected a finite loss")
-    assert registry.broken_attempts(ANCHOR, "broken") == 2
+    assert registry.broken_attempts(CANDIDATE, ANCHOR, "broken") == 2
+    assert registry.broken_attempts(CHAMPION, ANCHOR, "broken") == 0
     assert registry.find(CANDIDATE, ANCHOR, "broken") is None
     keep(registry, CANDIDATE, "broken", seed=13)
-    assert registry.broken_attempts(ANCHOR, "broken") == 2
+    assert registry.broken_attempts(CANDIDATE, ANCHOR, "broken") == 2
+
+
+KILLED = """
+import os, sys
+from datetime import date
+from pathlib import Path
+from recpipe.model.registry import CANDIDATE, Registry
+with Registry(Path(sys.argv[1])).attempt(CANDIDATE, date.fromisoformat(sys.argv[2]), "killed", {}) as attempt:
+    attempt.unfinished.mkdir(parents=True, exist_ok=True)
+    if sys.argv[3]:
+        (attempt.unfinished / "choice.safetensors").write_text(sys.argv[3])
+    os._exit(137)
+"""
+
+
+def test_a_kill_counts_unless_the_training_got_further_since_the_one_before(registry, folder):
+    counted = []
+    for saved in ("", "", "one epoch", "two whole epochs", ""):
+        subprocess.run([sys.executable, "-c", KILLED, folder, str(ANCHOR), saved], cwd=CHECKOUT, check=False)
+        counted.append(registry.broken_attempts(CANDIDATE, ANCHOR, "killed"))
+    assert counted == [1, 2, 2, 2, 3]
+
+
+def test_a_training_that_was_interrupted_counts_as_one_that_was_killed(registry):
+    for ended, saved in ((KeyboardInterrupt, "one epoch"), (Interrupted, "two whole epochs"), (Interrupted, "")):
+        with pytest.raises(ended), registry.attempt(CANDIDATE, ANCHOR, "interrupted", {}) as attempt:
+            attempt.unfinished.mkdir(parents=True, exist_ok=True)
+            if saved:
+                (attempt.unfinished / "choice.safetensors").write_text(saved)
+            raise ended("ended from outside")
+    assert registry.broken_attempts(CANDIDATE, ANCHOR, "interrupted") == 1
 
 
 @pytest.mark.parametrize(("error", "is_there"), [(Interrupted, True), (UserError, False)])
