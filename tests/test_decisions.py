@@ -2,8 +2,10 @@ import json
 from datetime import date
 
 import pytest
+from typer.testing import CliRunner
 
 from recpipe import delta
+from recpipe.cli import app
 from recpipe.decisions import Made, models, promote, withdraw_model
 from recpipe.errors import UserError
 from recpipe.model.anchors import champion
@@ -137,3 +139,31 @@ def test_before_any_night_there_is_nothing_to_decide(tmp_path):
     assert models(settings) == []
     with pytest.raises(UserError, match="expected nights that ran, found none"):
         withdraw_model(settings, "")
+
+
+def recpipe(settings, *arguments):
+    variables = {"RECPIPE_HOME": str(settings.home)}
+    return CliRunner().invoke(app, arguments, env=variables, catch_exceptions=False, terminal_width=200).output
+
+
+def test_people_decide_by_commands_that_say_what_is_used_from_when(settings):
+    told = recpipe(settings, "promote", "m1", "--because", "m2 sells less")
+    assert told.startswith(f"From {NEXT} on m1 is used, instead of m2. Nights that ran keep theirs;")
+    taken_back = json.loads(recpipe(settings, "rollback", "--model", "--json"))
+    assert taken_back["instead_of"] == "m1"
+    reasons = [row["reason"] for row in json.loads(recpipe(settings, "models", "--json"))]
+    assert "by hand, instead of m2: m2 sells less" in reasons
+    assert "Decisions about models" in recpipe(settings, "models")
+
+
+@pytest.mark.parametrize("options", [(), ("--model", "--unpin"), ("--lists", "2024-01-01", "--model")])
+def test_a_rollback_takes_back_one_thing(settings, options):
+    with pytest.raises(UserError, match="expected one of --lists DAY, --model and --unpin"):
+        recpipe(settings, "rollback", *options)
+
+
+@pytest.mark.parametrize("because", ["two\nlines", "x" * 1001])
+def test_a_reason_is_one_line(settings, because):
+    with pytest.raises(UserError, match="expected --because to be one line of at most 1000 characters"):
+        recpipe(settings, "promote", "m1", "--because", because)
+    assert used(settings, NEXT) == "m2"

@@ -1,7 +1,11 @@
+import json
+
 import pytest
+from typer.testing import CliRunner
 
 from jobs import publish
 from recpipe import delta
+from recpipe.cli import app
 from recpipe.errors import UserError
 from recpipe.serving import Served, served, unpin, withdraw_lists
 from recpipe.settings import Settings
@@ -91,3 +95,18 @@ def test_a_day_without_lists_cannot_take_the_place(settings):
     with pytest.raises(UserError, match=f"expected a day that has recommendations, found {MONDAY} without"):
         withdraw_lists(settings.lake, MONDAY, "")
     assert served(settings.lake) == Served(TUESDAY)
+
+
+def test_lists_are_taken_back_and_put_up_again_by_commands_that_say_until_when(settings):
+    def rollback(*options):
+        variables = {"RECPIPE_HOME": str(settings.home)}
+        return CliRunner().invoke(app, ["rollback", *options], env=variables, catch_exceptions=False).output
+
+    told = rollback("--lists", str(MONDAY), "--because", "wrong prices")
+    assert told == (
+        f"{MONDAY} is served until a newer day than {TUESDAY} is published, or `recpipe rollback --unpin`.\n"
+    )
+    assert items(settings) == MONDAY
+    assert rollback("--unpin") == f"{TUESDAY} is served again.\n"
+    assert items(settings) == TUESDAY
+    assert json.loads(rollback("--lists", str(MONDAY), "--json")) == {"ds": str(MONDAY), "withdrawn": str(TUESDAY)}

@@ -1,3 +1,4 @@
+import sys
 import xml.etree.ElementTree as ET
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ from recpipe.errors import UserError
 from recpipe.evaluation import plots
 from recpipe.evaluation.plots import Bar
 from recpipe.evaluation.report import sample_users, write_report
+from recpipe.model import report
 from recpipe.settings import Settings
 from recpipe.tables import (
     ARRIVALS,
@@ -155,3 +157,15 @@ DAYS = (MONDAY - MONDAY.replace(year=1970)) // timedelta(days=1)
 def test_a_plot_is_whole_markup_and_the_same_every_time(drawn):
     assert ET.fromstring(drawn()).tag.endswith("svg")
     assert drawn() == drawn()
+
+
+def test_the_page_is_written_by_a_command_of_the_training_s_environment(settings, monkeypatch, capsys):
+    file = settings.home / "night.html"
+    monkeypatch.setenv("RECPIPE_HOME", str(settings.home))
+    monkeypatch.setattr(sys, "argv", ["report", "--ds", str(TUESDAY), "--html", str(file)])
+    report.main()
+    assert "Night of 2024-01-02" in file.read_text()
+    monkeypatch.setattr(sys, "argv", ["report", "--ds", "2031-01-01", "--html", str(file)])
+    with pytest.raises(SystemExit, match="2"):
+        report.main()
+    assert capsys.readouterr().err.startswith("recpipe: expected ")
