@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from recpipe.transforms.item_tokens import METADATA, tokens
 
@@ -44,11 +45,7 @@ def item_content(items: DataFrame, numbers: Numbers, text_length: int) -> DataFr
             rows = [content_of(item, shared.value, text_length) for item in batch.to_pylist()]
             yield pa.RecordBatch.from_pylist(rows, schema=_CONTENT)
 
-    schema = (
-        "item_id string, title string, tokens array<int>, categories array<int>, brand int, price double, "
-        "price_band int"
-    )
-    return items.select("item_id", *METADATA, "price").mapInArrow(read, schema)
+    return items.select("item_id", *METADATA, "price").mapInArrow(read, from_arrow_schema(_CONTENT))
 
 
 def content_of(item: Mapping[str, Any], numbers: Numbers, text_length: int) -> dict[str, Any]:

@@ -7,12 +7,12 @@ import faiss
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from recpipe.tables import STRANGER
-from recpipe.transforms.top_k import Catalogue, rank_block
+from recpipe.transforms.top_k import LISTS, Catalogue, rank_block
 
 USERS_A_BLOCK = 1024
-_LISTS = "user_id string, rank int, item_id string, score double, source string"
 
 
 def visitors(users: DataFrame, user_embeddings: DataFrame) -> DataFrame:
@@ -37,6 +37,6 @@ def recommendations(visitors: DataFrame, items: Catalogue, ds: date, k: int) -> 
                 yield rank_block(batch.slice(start, USERS_A_BLOCK), shared.value, k)
 
     by_towers = F.col("source") == "two_tower"
-    return visitors.mapInArrow(rank_blocks, _LISTS).withColumns(
+    return visitors.mapInArrow(rank_blocks, from_arrow_schema(LISTS)).withColumns(
         {"ds": F.lit(ds), "model_version": F.when(by_towers, F.lit(items.model_version).cast("string"))}
     )

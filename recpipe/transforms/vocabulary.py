@@ -7,6 +7,7 @@ from datetime import date
 import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from recpipe.transforms.item_tokens import METADATA, tokens
 
@@ -31,7 +32,7 @@ def vocabulary(counted: DataFrame, numbered: DataFrame, ds: date, size: int, min
 
 def token_counts(items: DataFrame) -> DataFrame:
     """How many of ``items`` have each token: field, token, items."""
-    counted = items.select(*METADATA).mapInArrow(_count, "field string, token string, items bigint")
+    counted = items.select(*METADATA).mapInArrow(_count, from_arrow_schema(_COUNTS))
     return counted.groupBy("field", "token").agg(F.sum("items").alias("items"))
 
 
