@@ -14,11 +14,11 @@ from recpipe.errors import UserError
 from recpipe.images import landed_pictures
 from recpipe.landing import Landed, LandedFile, landed_files
 from recpipe.locks import file_lock
-from recpipe.sources.files import hashed, layout_of, sha256_of
+from recpipe.sources.files import hashed, is_parquet, layout_of, sha256_of
 from recpipe.sources.formats import LINES, Format, Layout
 from recpipe.sources.known import FORMATS
 from recpipe.sources.lines import Span, is_gzip
-from recpipe.sources.replay import read_origin
+from recpipe.sources.replay import Origin, origin_file, read_origin
 from recpipe.tables import ARRIVALS, PICTURES, VERSIONED
 
 
@@ -33,7 +33,7 @@ class ArrivingFile(NamedTuple):
     sha256: str
     spans: tuple[Span | None, ...]  # stretches that tasks read side by side; None: the whole file
     pictures: tuple[str, ...] = ()  # names of the day's pictures, which lie in the folder ``path``
-    is_changed: bool = False  # since it was cut out of the dump: its lines are numbered as they are here
+    is_changed: bool = False  # since it was landed: its lines are read and numbered as they are here
     same_as: str | None = None  # DAY/FILE that had these bytes first; set: this one is not read again
 
     @property
@@ -59,7 +59,7 @@ class Arriving:
         return [file for file in self.files if file.same_as]
 
     def changed(self) -> list[ArrivingFile]:
-        """Files that people changed since they were cut out of a dump."""
+        """Files that people changed since they were landed."""
         return [file for file in self.files if file.is_changed]
 
     def days_without_files(self) -> list[date]:
@@ -148,7 +148,31 @@ def layout_in(file: LandedFile, formats: Sequence[Format]) -> Layout | None:
         UserError: the companion does not fit, or no format, or two mappings do.
     """
     origin = read_origin(file.path, formats)
-    return origin.layout if origin else _told(file, formats)
+    return _layout(file, formats, origin, origin is not None and not origin.is_of(sha256_of(file.path)))
+
+
+def _layout(file: LandedFile, formats: Sequence[Format], origin: Origin | None, is_changed: bool) -> Layout | None:
+    if origin is None:
+        return _told(file, formats)
+    return _told_anew(file.path, origin) if is_changed else origin.layout
+
+
+def _told_anew(path: Path, origin: Origin) -> Layout | None:
+    """The layout of a file that people changed, in the format in which it was landed: its own header counts.
+
+    Raises:
+        UserError: it is not in that format.
+    """
+    landed = origin.layout
+    if landed.framing != landed.format.framing and not is_parquet(path):  # lines that were rows of Parquet
+        return landed
+    try:
+        return layout_of(path, [landed.format])
+    except UserError as error:
+        if landed.columns and not landed.has_header:
+            with suppress(UserError):
+                return layout_of(path, [landed.format], landed.columns)
+        raise UserError(f"{error}; or remove {origin_file(path)}, if it is left of another file of that name") from None
 
 
 def _told(file: LandedFile, formats: Sequence[Format]) -> Layout | None:
@@ -224,16 +248,14 @@ def _repeats_marked(files: Iterable[ArrivingFile], sealed: Iterable[SealedFile])
 
 
 def _arriving(file: LandedFile, formats: Sequence[Format]) -> ArrivingFile:
-    origin = read_origin(file.path, formats)
-    layout = origin.layout if origin else _told(file, formats)
+    origin, (sha256, spans) = read_origin(file.path, formats), hashed(file.path)
+    is_changed = origin is not None and not origin.is_of(sha256)
+    layout = _layout(file, formats, origin, is_changed)
     if layout and layout.format.kind != file.kind:
         raise UserError(
             f"expected {file.kind} in {file.path}, found {layout.format.kind}; move it to {layout.format.kind}/"
         )
-    sha256, spans = hashed(file.path)
-    was_cut = origin is not None and origin.is_cut
-    is_changed = was_cut and origin.landed_sha256 not in ("", sha256)
-    is_cut = was_cut and not is_changed
+    is_cut = origin is not None and origin.is_cut and not is_changed
     may_be_split = layout and layout.framing == LINES and not is_gzip(file.path) and not is_cut
     return ArrivingFile(
         arrived_on=file.arrived_on,

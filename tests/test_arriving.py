@@ -8,17 +8,17 @@ from datetime import date
 import pytest
 
 from recpipe import delta
-from recpipe.arriving import SealedFile, arriving_files, had_arrived, ingest_lock, sealed_files
+from recpipe.arriving import SealedFile, arriving_files, had_arrived, ingest_lock, layout_in, sealed_files
 from recpipe.choice import Choice
 from recpipe.errors import UserError
 from recpipe.intake import Intake
-from recpipe.landing import land, replay
+from recpipe.landing import LandedFile, land, replay
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.known import known_formats
 from recpipe.sources.replay import origin_file
 from recpipe.tables import ARRIVALS
 from tests.lakes import empty_lake
-from tests.raw_lines import item_2018, item_2023, landed, review_2018, review_2023, seconds, write_lines
+from tests.raw_lines import item_2018, item_2023, landed, review_2018, review_2023, seconds, write_lines, write_parquet
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival
 
 
@@ -85,9 +85,61 @@ def test_a_cut_file_that_people_changed_is_numbered_by_itself(tmp_path, landing,
     assert [(file.origin, file.is_cut) for file in arriving.files] == [("r.csv.gz", False), ("dump.json.gz", False)]
     assert [file.format for file in arriving.files] == ["amazon-2018-csv", "amazon-2018"]
     assert str(Intake.of(arriving, ())).endswith(
-        "changed since they were landed, so their lines are numbered by the file and not by the dump: "
-        "reviews/2024-01-01/r.csv.gz, reviews/2024-01-02/dump.json.gz; nothing arrived on 2024-01-03"
+        "changed since they were landed, so their lines are read and numbered as they are there now: "
+        "reviews/2024-01-01/r.csv.gz (no header, columns user,item,rating,timestamp), reviews/2024-01-02/dump.json.gz; "
+        "nothing arrived on 2024-01-03"
     )
+
+
+RATINGS = "userId", "movieId", "rating", "timestamp"
+
+
+def csv_landed(tmp_path, landing, *lines, columns=(), put=land, name="r.csv"):
+    put([write_lines(tmp_path / name, *lines)], Choice("movielens-latest", columns=columns), landing, MONDAY)
+    return next((landing / "reviews" / "arrived_on=2024-01-01").glob("[!_]*"))
+
+
+@pytest.mark.parametrize("put", [land, replay])
+def test_a_file_that_was_mended_in_its_place_is_read_by_its_own_header(tmp_path, landing, put):
+    path = csv_landed(tmp_path, landing, b"userId,movieId,rating,timestamp", b"1,50,4.0,1400025600", put=put)
+    write_lines(path, b"movieId,userId,rating,timestamp", b"50,1,4.0,1400025600")
+    arriving = arriving_files(landing, set(), MONDAY)
+    [file] = arriving.files
+    assert (file.layout.columns, file.layout.has_header) == (("movieId", "userId", "rating", "timestamp"), True)
+    assert layout_in(LandedFile("reviews", MONDAY, path), known_formats(Settings())) == file.layout
+    assert "read and numbered as they are there now: reviews/2024-01-01/r.csv" in str(Intake.of(arriving, ()))
+
+
+@pytest.mark.parametrize("put", [land, replay])
+def test_a_mended_file_without_a_header_keeps_the_columns_that_were_named(tmp_path, landing, put):
+    path = csv_landed(tmp_path, landing, b"1,50,9,1400025600", columns=RATINGS, put=put)
+    write_lines(path, b"1,50,4.0,1400025600")
+    arriving = arriving_files(landing, set(), MONDAY)
+    assert (arriving.files[0].layout.columns, arriving.files[0].layout.has_header) == (RATINGS, False)
+    assert f"{path.name} (no header, columns userId,movieId,rating,timestamp)" in str(Intake.of(arriving, ()))
+
+
+def test_lines_that_were_rows_of_parquet_may_be_mended_and_a_mended_file_may_be_empty(tmp_path, landing):
+    formats = known_formats(Settings(sources={"orders": {**VIEWS, "file": "parquet"}}))
+    path = write_parquet(tmp_path / "e.parquet", "select 'U1' as who, 'I1' as sku, 1 as \"at\"")
+    replay([path], Choice("orders", formats), landing, MONDAY)
+    [file] = arriving_files(landing, set(), MONDAY, formats).files
+    assert file.path.name == "e.parquet.gz"
+    write_lines(file.path, b'{"who": "U1", "sku": "I1", "at": 1}')
+    [file] = arriving_files(landing, set(), MONDAY, formats).files
+    assert (file.layout.framing, file.is_changed) == ("lines", True)
+    write_lines(csv_landed(tmp_path, landing, b"1,50,9,1400025600", columns=RATINGS))
+    assert [file.format for file in arriving_files(landing, set(), MONDAY, formats).files] == ["orders", ""]
+
+
+def test_a_companion_that_is_left_of_another_file_of_the_name_is_told(landing, tmp_path):
+    land([write_lines(tmp_path / "r.json", review_2018())], Choice("amazon-2018"), landing, MONDAY)
+    [file] = arriving_files(landing, set(), MONDAY).files
+    write_lines(file.path, review_2023())
+    with pytest.raises(UserError, match=r"expected reviews \(amazon-2018\) in .*, found .*remove .*_r\.json\.origin"):
+        arriving_files(landing, set(), MONDAY)
+    origin_file(file.path).unlink()
+    assert [file.format for file in arriving_files(landing, set(), MONDAY).files] == ["amazon-2023"]
 
 
 def test_a_companion_without_its_file_s_hash_numbers_the_lines(tmp_path, landing):

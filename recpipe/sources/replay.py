@@ -33,6 +33,10 @@ class Origin(NamedTuple):
     is_cut: bool  # only some of its records are here; the companion has their line numbers there
     landed_sha256: str = ""  # of the landed file, where it is cut: the line numbers are those of no other file
 
+    def is_of(self, sha256: str) -> bool:
+        """Whether a landed file of this hash is as it was landed; an old companion of a cut file does not tell."""
+        return (self.landed_sha256 if self.is_cut else self.sha256) in ("", sha256)
+
 
 def origin_file(path: Path) -> Path:
     """Beside a landed file, gzip text: `Origin` as a line of JSON, then for a cut file a line number a line."""
