@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Self
 
 from recpipe.arriving import Arriving
 from recpipe.errors import UserError
-from recpipe.sources.formats import Layout
 from recpipe.tables import KINDS, PICTURES
 
 WRONG_UNIT = "wrong_unit"
@@ -110,19 +109,13 @@ class Intake:
             same = named(f"{file.kind}/{file.arrived_on}/{file.file} (as {file.same_as})" for file in repeats)
             parts.append(f"{had} arrived before and {'is' if len(repeats) == 1 else 'are'} not read again: {same}")
         if changed := self.arriving.changed():
-            places = named(f"{file.kind}/{file.arrived_on}/{file.file}{_columns(file.layout)}" for file in changed)
+            places = named(f"{file.kind}/{file.arrived_on}/{file.file} as {file.layout or 'empty'}" for file in changed)
             parts.append(
                 f"changed since they were landed, so their lines are read and numbered as they are there now: {places}"
             )
         if quiet := self.arriving.days_without_files():
             parts.append(f"nothing arrived on {named(map(str, quiet))}")
         return "; ".join([*parts, *not_read(self.arriving)])
-
-
-def _columns(layout: Layout | None) -> str:
-    """Words on a file that does not name its columns itself."""
-    is_named = layout is None or not layout.columns or layout.has_header
-    return "" if is_named else f" (no header, columns {','.join(layout.columns)})"
 
 
 def not_read(arriving: Arriving) -> list[str]:

@@ -19,8 +19,8 @@ from recpipe.choice import Choice, Dump, require_file
 from recpipe.errors import UserError
 from recpipe.locks import file_lock
 from recpipe.sources.files import records_of, sha256_of
-from recpipe.sources.formats import Layout
-from recpipe.sources.replay import Origin, cut, cut_name, landed_name, origin_file, write_origin
+from recpipe.sources.formats import Format, Layout
+from recpipe.sources.replay import Origin, cut, cut_name, landed_name, origin_file, read_origin, write_origin
 from recpipe.tables import KINDS, MIN_DAY
 
 _DAY_FOLDER = re.compile(r"arrived_on=(\d{4}-\d{2}-\d{2})")
@@ -120,7 +120,7 @@ def _land(files: Sequence[Path], choice: Choice, landing: Path, put: Callable[[D
         for dump in found:
             dumps = [dump] if isinstance(dump, Dump) else choice.unpacked(dump, folder / "unpacked")
             reports += [put(dump, folder) for dump in dumps]
-        _move(folder, landing, reports)
+        _move(folder, landing, reports, choice.formats)
     return reports
 
 
@@ -166,8 +166,8 @@ def _cut(dump: Dump, folder: Path, first: date) -> Landed:
     return Landed(cut_name(dump.origin), dump.layout, lines, not_taken=dump.not_taken)
 
 
-def _move(folder: Path, landing: Path, reports: list[Landed]) -> None:
-    """Put the written files up; those that lie there already, byte for byte, are left alone."""
+def _move(folder: Path, landing: Path, reports: list[Landed], formats: Sequence[Format]) -> None:
+    """Put the written files up; those that lie there already, byte for byte and to be read alike, are left alone."""
     names = [(report.layout.format.kind, report.file) for report in reports]
     if len(set(names)) < len(names):
         raise UserError(
@@ -177,14 +177,32 @@ def _move(folder: Path, landing: Path, reports: list[Landed]) -> None:
     for report in reports:
         for day in sorted(report.lines):
             place = Path(report.layout.format.kind) / f"arrived_on={day}" / report.file
-            if not (landing / place).exists():
+            is_known = (landing / place).exists()
+            report.known += is_known
+            if not (is_known and _is_read_alike(folder / place, landing / place, formats)):
                 moves.append(place)
-            elif filecmp.cmp(folder / place, landing / place, shallow=False):
-                report.known += 1
-            else:
-                raise UserError(f"expected no other file at {landing / place}, found one; rename the new file")
     for place in moves:
         (landing / place).parent.mkdir(parents=True, exist_ok=True)
         # First, so that no landed file ever lies there without its origin.
         origin_file(folder / place).replace(origin_file(landing / place))
         (folder / place).replace(landing / place)
+
+
+def _is_read_alike(new: Path, there: Path, formats: Sequence[Format]) -> bool:
+    """Whether the companion of the file that lies there says of it what that of the new one does.
+
+    It has none where the file was put there by hand, and one of other bytes where it was mended there.
+
+    Raises:
+        UserError: it is another file, or landed to be read otherwise.
+    """
+    if not filecmp.cmp(new, there, shallow=False):
+        raise UserError(f"expected no other file at {there}, found one; rename the new file")
+    landed, wanted = read_origin(there, formats), read_origin(new, formats)
+    if landed is None or wanted is None or not landed.is_of(wanted.file_sha256):
+        return False
+    if landed.layout != wanted.layout:
+        raise UserError(
+            f"expected {there} as it landed, {landed.layout}, found {wanted.layout}; remove it, or rename the new file"
+        )
+    return True

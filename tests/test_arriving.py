@@ -86,8 +86,8 @@ def test_a_cut_file_that_people_changed_is_numbered_by_itself(tmp_path, landing,
     assert [file.format for file in arriving.files] == ["amazon-2018-csv", "amazon-2018"]
     assert str(Intake.of(arriving, ())).endswith(
         "changed since they were landed, so their lines are read and numbered as they are there now: "
-        "reviews/2024-01-01/r.csv.gz (no header, columns user,item,rating,timestamp), reviews/2024-01-02/dump.json.gz; "
-        "nothing arrived on 2024-01-03"
+        "reviews/2024-01-01/r.csv.gz as reviews (amazon-2018-csv) of columns user,item,rating,timestamp, "
+        "reviews/2024-01-02/dump.json.gz as reviews (amazon-2018); nothing arrived on 2024-01-03"
     )
 
 
@@ -116,7 +116,9 @@ def test_a_mended_file_without_a_header_keeps_the_columns_that_were_named(tmp_pa
     write_lines(path, b"1,50,4.0,1400025600")
     arriving = arriving_files(landing, set(), MONDAY)
     assert (arriving.files[0].layout.columns, arriving.files[0].layout.has_header) == (RATINGS, False)
-    assert f"{path.name} (no header, columns userId,movieId,rating,timestamp)" in str(Intake.of(arriving, ()))
+    assert f"{path.name} as reviews (movielens-latest) of columns userId,movieId,rating,timestamp" in str(
+        Intake.of(arriving, ())
+    )
 
 
 def test_lines_that_were_rows_of_parquet_may_be_mended_and_a_mended_file_may_be_empty(tmp_path, landing):

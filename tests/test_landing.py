@@ -3,6 +3,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import date
@@ -14,10 +15,10 @@ from recpipe import landing as landing_module
 from recpipe.choice import Choice
 from recpipe.errors import UserError
 from recpipe.landing import LandedFile, land, landed_files, replay
-from recpipe.settings import CHECKOUT
+from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.amazon import REVIEWS_2018
 from recpipe.sources.formats import LINES, Layout
-from recpipe.sources.known import FORMATS
+from recpipe.sources.known import FORMATS, known_formats
 from recpipe.sources.lines import lines_of, read_parts
 from recpipe.sources.replay import Origin, origin_file, origin_lines, read_origin
 from tests.raw_lines import item_2018, landed, review_2018, review_2023, seconds, write_lines
@@ -92,6 +93,38 @@ def test_landing_twice_changes_nothing(tmp_path, landing, put):
     assert report.known == len(report.lines)
     assert "had landed before" in str(report)
     assert {name: (landing / name).read_bytes() for name in everything_in(landing)} == before
+
+
+EVENT = {"user_id": "who", "item_id": "sku", "occurred_at": "at"}
+EVENTS = known_formats(Settings(sources={name: {**EVENT, "event_type": name} for name in ("view", "purchase")}))
+
+
+@pytest.mark.parametrize("put", [land, replay])
+def test_a_file_that_landed_already_in_another_format_is_refused(tmp_path, landing, put):
+    file = write_lines(tmp_path / "e.csv", b"who,sku,at", b"U1,I1,1514764800")
+    put([file], Choice("view", EVENTS), landing, DAY)
+    before = {name: (landing / name).read_bytes() for name in everything_in(landing)}
+    message = refusal([file], Choice("purchase", EVENTS), landing, DAY, put=put)
+    assert re.fullmatch(
+        r"expected .*e\.csv.* as it landed, events \(view\).*, found events \(purchase\).*; remove it, or rename .*",
+        message,
+    )
+    assert {name: (landing / name).read_bytes() for name in everything_in(landing)} == before
+
+
+@pytest.mark.parametrize("put", [land, replay])
+def test_a_file_that_landed_already_with_other_columns_is_refused(tmp_path, landing, put):
+    file = write_lines(tmp_path / "e.csv", b"U1,I1,1514764800")
+    put([file], Choice("view", EVENTS, ("who", "sku", "at")), landing, DAY)
+    message = refusal([file], Choice("view", EVENTS, ("sku", "who", "at")), landing, DAY, put=put)
+    assert "as it landed, events (view) of columns who,sku,at, found events (view) of columns sku,who,at; " in message
+
+
+def test_a_file_that_was_put_there_by_hand_is_landed_in_the_format_that_is_named(tmp_path, landing):
+    file = write_lines(tmp_path / "e.csv", b"who,sku,at", b"U1,I1,1514764800")
+    there = landed(landing, "events", str(DAY), "e.csv", *file.read_bytes().splitlines())
+    [report] = land([file], Choice("purchase", EVENTS), landing, DAY)
+    assert (report.known, read_origin(there, EVENTS).layout.format.name) == (1, "purchase")
 
 
 @pytest.mark.parametrize("put", [land, replay])

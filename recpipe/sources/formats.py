@@ -42,6 +42,11 @@ class Layout(NamedTuple):
     columns: tuple[str, ...] = ()  # of CSV
     has_header: bool = False  # the first record names the columns
 
+    def __str__(self) -> str:
+        """The format, and the columns of a file that does not name them itself."""
+        is_named = self.has_header or not self.columns
+        return str(self.format) if is_named else f"{self.format} of columns {','.join(self.columns)}"
+
     def decoder(self) -> Decode:
         if self.framing == CSV:
             return csv_decoder(self.columns, self.format.delimiter, self.format.encoding)

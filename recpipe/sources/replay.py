@@ -33,9 +33,14 @@ class Origin(NamedTuple):
     is_cut: bool  # only some of its records are here; the companion has their line numbers there
     landed_sha256: str = ""  # of the landed file, where it is cut: the line numbers are those of no other file
 
+    @property
+    def file_sha256(self) -> str:
+        """Of the landed file; empty in an old companion of a cut file."""
+        return self.landed_sha256 if self.is_cut else self.sha256
+
     def is_of(self, sha256: str) -> bool:
-        """Whether a landed file of this hash is as it was landed; an old companion of a cut file does not tell."""
-        return (self.landed_sha256 if self.is_cut else self.sha256) in ("", sha256)
+        """Whether a landed file of this hash is as it was landed; always, where the companion does not tell."""
+        return self.file_sha256 in ("", sha256)
 
 
 def origin_file(path: Path) -> Path:
@@ -75,7 +80,7 @@ def read_origin(path: Path, formats: Sequence[Format]) -> Origin | None:
     if format_ is None:
         raise UserError(
             f"expected the format {said['format']} ({said['kind']}) of {path} to be known, found no such one; "
-            "name it in the settings again, or land the file in another format"
+            "name it in the settings again, or remove the file and land it in another format"
         )
     return origin
 
