@@ -83,15 +83,14 @@ class SealedFile(NamedTuple):
     arrived_on: date
     kind: str
     file: str
-    sha256: str = ""  # empty for a file without lines, and for a day without files
+    sha256: str = ""  # empty for a day without files
     pictures: int = 0  # files for which the entry stands, where it does not name them
+    format: str = ""  # empty for a file without lines, for pictures and for a day without files
 
 
 def sealed_files(lake: Path) -> set[SealedFile]:
     """What the lake has taken in; a sealed day without files has one entry with an empty name."""
-    # A file without lines has no format. All such files may have equal bytes, and none repeats another.
-    query = """select arrived_on, kind, file, if(format = '', '', sha256), if(kind = $pictures, lines_read, 0)
-               from arrivals"""
+    query = "select arrived_on, kind, file, sha256, if(kind = $pictures, lines_read, 0), format from arrivals"
     with delta.connect(lake, [ARRIVALS]) as connection:
         return {SealedFile(*row) for row in connection.sql(query, params={"pictures": PICTURES}).fetchall()}
 
@@ -197,30 +196,32 @@ def _told(file: LandedFile, formats: Sequence[Format]) -> Layout | None:
 
 
 class _Repeats:
-    """Tells files that repeat an earlier one of their kind, byte for byte; to be asked about all in order of arrival.
+    """Tells files that repeat an earlier one of their kind and format, byte for byte; to be asked in order of arrival.
 
-    Of items and users the newest version counts, so that a file which comes back after others is none.
+    Files without lines have no format, and none repeats another. Of items and users the newest version counts, so that
+    a file which comes back after others is none.
     """
 
     def __init__(self, sealed: Iterable[SealedFile]) -> None:
-        self._places: dict[tuple[str, str], tuple[date, str]] = {}  # by kind and SHA-256: first day and file
-        self._last: dict[tuple[str, str], date] = {}  # day on which they were there last
+        self._places: dict[tuple[str, ...], tuple[date, str]] = {}  # by kind, format and SHA-256: first day and file
+        self._last: dict[tuple[str, ...], date] = {}  # day on which they were there last
         self._days: dict[str, list[date]] = {}  # by kind: days that had files, ascending
         for entry in sorted(sealed):
-            if entry.sha256:
-                self.first_place(entry.arrived_on, entry.kind, entry.file, entry.sha256)
+            if entry.format:
+                self.first_place(entry.arrived_on, entry.kind, entry.file, entry.format, entry.sha256)
 
-    def first_place(self, day: date, kind: str, file: str, sha256: str) -> str | None:
+    def first_place(self, day: date, kind: str, file: str, format_: str, sha256: str) -> str | None:
         """DAY/FILE that had the bytes first; None for bytes that count."""
-        days, last = self._days.setdefault(kind, []), self._last.get((kind, sha256))
+        what = kind, format_, sha256
+        days, last = self._days.setdefault(kind, []), self._last.get(what)
         before = next((known for known in reversed(days) if known < day), None)
         if not days or days[-1] != day:
             days.append(day)
-        self._last[kind, sha256] = day
+        self._last[what] = day
         if last is None or (kind in VERSIONED and last < day and last != before):
-            self._places[kind, sha256] = day, file
+            self._places[what] = day, file
             return None
-        first_day, first_file = self._places[kind, sha256]
+        first_day, first_file = self._places[what]
         return None if (first_day, first_file) == (day, file) else f"{first_day}/{first_file}"
 
 
@@ -229,9 +230,9 @@ def had_arrived(landing: Path, reports: Iterable[Landed], sealed: Collection[Sea
     repeats, said = _Repeats(sealed), []
     places = [(day, report) for report in reports for day in report.lines] if sealed else []
     for day, report in sorted(places, key=lambda place: (place[0], place[1].file)):
-        kind = report.layout.format.kind
-        sha256 = sha256_of(landing / kind / f"arrived_on={day}" / report.file)
-        if place := repeats.first_place(day, kind, report.file, sha256):
+        format_ = report.layout.format
+        sha256 = sha256_of(landing / format_.kind / f"arrived_on={day}" / report.file)
+        if place := repeats.first_place(day, format_.kind, report.file, format_.name, sha256):
             said.append(f"{report.file} of {day}: had arrived as {place}; it will not be read again")
     return said
 
@@ -240,7 +241,7 @@ def _repeats_marked(files: Iterable[ArrivingFile], sealed: Iterable[SealedFile])
     """``files``, which come as they arrived, with `same_as` set where one of their kind had the bytes before."""
     repeats = _Repeats(sealed)
     return [
-        file._replace(same_as=repeats.first_place(file.arrived_on, file.kind, file.file, file.sha256))
+        file._replace(same_as=repeats.first_place(file.arrived_on, file.kind, file.file, file.format, file.sha256))
         if file.layout
         else file
         for file in files

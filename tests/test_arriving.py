@@ -170,7 +170,8 @@ def test_a_file_with_the_bytes_of_a_sealed_one_of_its_kind_is_not_read_again(lan
     again = landed(landing, "reviews", "2024-01-03", "again.json", review_2023())
     landed(landing, "reviews", "2024-01-03", "new.json", review_2023(user_id="U2"))
     sha256 = hashlib.sha256(again.read_bytes()).hexdigest()
-    sealed = {SealedFile(TUESDAY, "reviews", "r.json", sha256), SealedFile(MONDAY, "reviews", "first.json", sha256)}
+    places = (TUESDAY, "r.json"), (MONDAY, "first.json")
+    sealed = {SealedFile(day, "reviews", file, sha256, format="amazon-2023") for day, file in places}
     arriving = arriving_files(landing, sealed, WEDNESDAY)
     assert named(arriving) == {
         "2024-01-03/reviews/again.json": "2024-01-01/first.json",
@@ -179,7 +180,7 @@ def test_a_file_with_the_bytes_of_a_sealed_one_of_its_kind_is_not_read_again(lan
     assert [file.file for file in arriving.files_of("reviews")] == ["new.json"]
     assert [file.file for file in arriving.repeats()] == ["again.json"]
     assert arriving.days_without_files() == []
-    other_kind = {SealedFile(TUESDAY, "items", "r.json", sha256)}
+    other_kind = {SealedFile(TUESDAY, "items", "r.json", sha256, format="amazon-2023")}
     assert set(named(arriving_files(landing, other_kind, WEDNESDAY)).values()) == {None}
 
 
@@ -203,7 +204,7 @@ def test_a_catalogue_that_comes_back_after_another_is_read_again(landing):
     expected = [day and f"2024-01-{day}/i.json" for day in expected]
     assert [file.same_as for file in arriving_files(landing, set(), date(2024, 1, 6)).files] == expected
     sealed = {
-        SealedFile(file.arrived_on, "items", "i.json", file.sha256)
+        SealedFile(file.arrived_on, "items", "i.json", file.sha256, format=file.format)
         for file in arriving_files(landing, set(), date(2024, 1, 4)).files
     }
     assert [file.same_as for file in arriving_files(landing, sealed, date(2024, 1, 6)).files] == expected[4:]
@@ -234,10 +235,28 @@ def test_of_files_cut_out_of_dumps_their_own_bytes_decide(tmp_path, landing):
     }
 
 
+def test_equal_bytes_in_another_format_say_something_else_and_are_read(tmp_path, landing):
+    formats = known_formats(Settings(sources={"views": VIEWS, "carts": CARTS}))
+    for name in ("views", "carts"):
+        dump = write_lines(tmp_path / f"{name}.csv", b"who,sku,at", b"U1,I1,1704067200")
+        reports = replay([dump], Choice(name, formats), landing, MONDAY)
+    arriving = arriving_files(landing, set(), MONDAY, formats)
+    assert [(file.format, file.same_as) for file in arriving.files] == [("carts", None), ("views", None)]
+    assert len({file.sha256 for file in arriving.files}) == 1
+    views = arriving.files[1]
+    sealed = {SealedFile(date(2023, 12, 31), "events", views.file, views.sha256, format="views")}
+    assert named(arriving_files(landing, sealed, MONDAY, formats)) == {
+        "2024-01-01/events/carts.csv.gz": None,
+        "2024-01-01/events/views.csv.gz": "2023-12-31/views.csv.gz",
+    }
+    assert had_arrived(landing, reports, sealed) == []
+
+
 def test_landing_says_at_once_that_the_lake_has_a_file(tmp_path, landing):
     files = [write_lines(tmp_path / f"{user}.json", review_2018(reviewerID=user)) for user in ("U1", "U2")]
     reports = land(files, Choice("amazon-2018"), landing, TUESDAY)
-    sealed = {SealedFile(MONDAY, "reviews", "r.json", hashlib.sha256(files[1].read_bytes()).hexdigest())}
+    sha256 = hashlib.sha256(files[1].read_bytes()).hexdigest()
+    sealed = {SealedFile(MONDAY, "reviews", "r.json", sha256, format="amazon-2018")}
     assert had_arrived(landing, reports, sealed) == [
         "U2.json of 2024-01-02: had arrived as 2024-01-01/r.json; it will not be read again"
     ]
@@ -281,8 +300,13 @@ def test_a10_a_page_in_a_day_folder_is_refused(landing):
 def test_what_is_sealed_is_told_by_the_arrivals(tmp_path):
     empty_lake(tmp_path)
     assert sealed_files(tmp_path) == set()
-    delta.append(tmp_path, ARRIVALS, [arrival(), arrival(arrived_on=TUESDAY, kind="none", file="", format="")])
-    assert sealed_files(tmp_path) == {SealedFile(MONDAY, "reviews", "a.json", "0"), SealedFile(TUESDAY, "none", "")}
+    delta.append(
+        tmp_path, ARRIVALS, [arrival(), arrival(arrived_on=TUESDAY, kind="none", file="", format="", sha256="")]
+    )
+    assert sealed_files(tmp_path) == {
+        SealedFile(MONDAY, "reviews", "a.json", "0", format="amazon-2023"),
+        SealedFile(TUESDAY, "none", ""),
+    }
 
 
 def test_a_second_run_waits_for_the_first(tmp_path):

@@ -151,8 +151,8 @@ def test_pictures_that_show_up_in_a_sealed_day_are_not_read(tmp_path):
 
 def test_a_seal_tells_how_many_pictures_it_stands_for(tmp_path):
     empty_lake(tmp_path)
-    delta.append(tmp_path, ARRIVALS, [arrival(), arrival(kind="images", file="images", lines_read=3)])
+    delta.append(tmp_path, ARRIVALS, [arrival(), arrival(kind="images", file="images", format="", lines_read=3)])
     assert sealed_files(tmp_path) == {
-        SealedFile(MONDAY, "reviews", "a.json", "0"),
+        SealedFile(MONDAY, "reviews", "a.json", "0", format="amazon-2023"),
         SealedFile(MONDAY, "images", "images", "0", pictures=3),
     }
