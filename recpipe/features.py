@@ -113,7 +113,8 @@ def write_anchor(lake: Lake, anchor: date, ds: date, settings: Settings) -> dict
     """
     written = {}
     if all(day < anchor for day in delta.days(lake.root, VOCABULARY)):
-        numbered = lake.known(VOCABULARY, anchor)
+        # Not its own rows: another night may write them meanwhile, the same as these.
+        numbered = lake.known(VOCABULARY, anchor - A_DAY)
         size, min_items = settings.vocabulary_size, settings.vocabulary_min_items
         counted = token_counts(lake.known(ITEMS, anchor)).unionByName(attribute_counts(lake.known(USERS, anchor)))
         new = vocabulary(counted, numbered, anchor, size, min_items)

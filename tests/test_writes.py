@@ -17,14 +17,15 @@ import pytest
 from delta.exceptions import ConcurrentAppendException
 from pyspark.sql import functions as F
 
-from recpipe import attempts, commits, delta
+from recpipe import attempts, commits, delta, features
 from recpipe import lake as lake_module
 from recpipe.errors import Superseded, UserError
+from recpipe.features import write_anchor
 from recpipe.lake import Lake
 from recpipe.settings import Settings
-from recpipe.tables import REVIEWS, USERS
+from recpipe.tables import ITEMS, REVIEWS, USERS, VOCABULARY
 from tests.frames import frame
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, review
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, item, review
 
 
 def on(day, user="U1"):
@@ -108,6 +109,44 @@ def test_e04_after_a_conflict_the_frame_is_read_again_and_not_sent_as_it_was(lak
     conflicting.append(lambda: delta.overwrite_partition(lake.root, REVIEWS, [on(MONDAY, "new")], MONDAY))
     lake.overwrite_partition(REVIEWS, copied, TUESDAY)
     assert users(lake) == [(MONDAY, "new"), (TUESDAY, "new")]
+
+
+def tokens(lake):
+    with delta.connect(lake.root, [VOCABULARY]) as tables:
+        return tables.sql("select ds, token, token_id from vocabulary order by all").fetchall()
+
+
+@pytest.fixture
+def numbering(lake, tmp_path):
+    """Numbers the words of Monday, as any night does for which that anchor is due."""
+    delta.append(lake.root, ITEMS, [item("a", "red mug"), item("b", "red tea mug")])
+    return lambda: write_anchor(lake, MONDAY, MONDAY, Settings(home=tmp_path))
+
+
+NUMBERED = [(MONDAY, "mug", 1), (MONDAY, "red", 2)]
+
+
+def test_e04_an_anchor_that_two_nights_number_at_once_has_its_numbers(lake, unaudited, numbering, monkeypatch):
+    counted = features.token_counts
+
+    def meanwhile(items):
+        monkeypatch.setattr(features, "token_counts", counted)
+        numbering()
+        assert tokens(lake) == NUMBERED
+        return counted(items)
+
+    monkeypatch.setattr(features, "token_counts", meanwhile)
+    numbering()
+    assert tokens(lake) == NUMBERED
+
+
+def test_e04_an_anchor_that_another_host_numbered_before_this_commit_has_its_numbers(
+    lake, conflicting, numbering, monkeypatch
+):
+    monkeypatch.setattr(Lake, "_lock", lambda *_: nullcontext())  # on another host it is another lock
+    conflicting.append(numbering)
+    numbering()
+    assert (conflicting, tokens(lake)) == ([], NUMBERED)
 
 
 def test_e08_a_superseded_attempt_commits_nothing(lake, unaudited, tmp_path):
