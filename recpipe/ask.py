@@ -87,7 +87,7 @@ def report(
 ) -> None:
     """A night on one page: which model, why, how good for whom, what its lists are like, from which data."""
     settings, day = read_settings(), job.parse_day(ds)
-    file = html or settings.reports / "nights" / f"{day}.html"
+    file = html or settings.nights / f"{day}.html"
     if code := environments.run_module("train", "recpipe.model.report", "--ds", day.isoformat(), "--html", str(file)):
         sys.exit(code)
     if as_json:

@@ -195,7 +195,7 @@ def forget_command(
     print(found)
     if not yes:
         typer.confirm(f"Erase {user_id}?", abort=True)
-    removed = forget.erase(settings.lake, user_id, datetime.now(UTC).date(), keep_files=keep_files)
+    removed = forget.erase(settings, user_id, datetime.now(UTC).date(), keep_files=keep_files)
     rows = ", ".join(f"{count:,} from {table}" for table, count in removed.items())
     print(f"{user_id} is erased. Rows removed: {rows or 'none'}. {forget.OUT_OF_REACH}")
 

@@ -4,6 +4,7 @@ Each step may be done again, so that the same command finishes what was stopped.
 """
 
 import hashlib
+import html
 import json
 import shutil
 from collections.abc import Collection, Mapping, Sequence
@@ -15,20 +16,22 @@ from recpipe import delta
 from recpipe.arriving import layout_in
 from recpipe.errors import UserError
 from recpipe.job_lock import no_job_under_way
-from recpipe.landing import LandedFile, landed_files
+from recpipe.landing import LandedFile, landed_files, remove_left_over
+from recpipe.settings import Settings
 from recpipe.sources.files import records_of
 from recpipe.sources.formats import Format, parse
 from recpipe.sources.records import Accepted
 from recpipe.sources.values import is_id
 from recpipe.tables import ARRIVALS, ERASED_USERS, KINDS, OF_USERS, TRAINING_EXAMPLES, Table
 
-COSTS = (
-    "The rows are removed, and so are all training examples; anchors that are not decided get them anew. Older "
-    "versions of these tables go too (unless --keep-files): no time travel, and queries under way may fail."
+ROWS_GO = "The rows are removed, and so are all training examples; anchors that are not decided get them anew."
+VERSIONS_GO = (
+    "Older versions of all tables of users go too (unless --keep-files): no time travel, and queries under way may "
+    "fail. So do pages of nights that name the user."
 )
 OUT_OF_REACH = (
     "Out of reach: landing files, models trained before, popularity in nights that ran before, messages of failed "
-    "runs, pages of nights (`recpipe report`), logs, backups."
+    "runs, pages of nights that were written elsewhere (`recpipe report --html`), logs, backups."
 )
 
 LANDED = tuple(table.name for table in OF_USERS if table.name in KINDS)
@@ -51,7 +54,8 @@ class Found:
         said += ["erased before, to be finished now"] if self.is_erased else []
         said += [f"{path}: {lines:,} lines, to be purged by you" for path, lines in self.landed.items()]
         said += self.unreadable
-        said.append(COSTS if rows or self.is_erased else "Lines of this user that arrive from now on are left out.")
+        said.append(ROWS_GO if rows else "Lines of this user that arrive from now on are left out.")
+        said.append(VERSIONS_GO)
         return "\n".join(said)
 
 
@@ -129,31 +133,41 @@ def _lines_of(file: LandedFile, user_id: str, formats: Sequence[Format]) -> int:
     return count
 
 
-def erase(root: Path, user_id: str, on: date, *, keep_files: bool = False) -> dict[str, int]:
+def erase(settings: Settings, user_id: str, on: date, *, keep_files: bool = False) -> dict[str, int]:
     """Put the user into erased_users, on day ``on``, and remove the user's rows. Gives how many, by table.
 
-    Unless ``keep_files``, older versions of all tables of users are removed too, since their files hold the rows. Of
-    a user whom no table knows there is nothing to remove.
+    Unless ``keep_files``, older versions of all tables of users are removed too, since their files hold the rows: also
+    those of a user whom no table knows now, since rows may have been replaced.
 
     Raises:
         UserError: a job is under way. It might write rows of the user after they were removed here.
     """
+    root = settings.lake
     with no_job_under_way(root):
         if user_id not in delta.erased_users(root):
-            is_known = bool(rows_of(root, [user_id]))
             delta.append(root, ERASED_USERS, [{"user_id": user_id, "erased_on": on}])
-            if not is_known:
-                return {}
-        # Sequences have no ids to find the user's by. Without any, an anchor that is not decided gets them anew.
-        _delete(root, TRAINING_EXAMPLES, None)
+        if rows_of(root, [user_id]):
+            # Sequences have no ids to find the user's by. Without any, an anchor that is not decided gets them anew.
+            # They go first: while there are rows, a command that was stopped is known to have them to do.
+            _delete(root, TRAINING_EXAMPLES, None)
         # The log keeps the condition, so it has the hash. Last come the tables by which the landing files are found.
         is_users = f"encode(sha256(user_id), 'hex') = '{hashlib.sha256(user_id.encode()).hexdigest()}'"
         removed = {table.name: _delete(root, table, is_users) for table in reversed(OF_USERS)}
+        _remove_left_overs(settings, user_id)
         if not keep_files:
-            shutil.rmtree(root / delta.STAGING, ignore_errors=True)  # of a job that was killed
             for table in (TRAINING_EXAMPLES, *OF_USERS):
                 _keep_newest_version(root, table)
     return {name: rows for name, rows in reversed(removed.items()) if rows}
+
+
+def _remove_left_overs(settings: Settings, user_id: str) -> None:
+    """What jobs and landings that were killed left, and pages that name the user, which can be written again."""
+    remove_left_over(settings.landing)
+    if (staging := settings.lake / delta.STAGING).exists():
+        shutil.rmtree(staging)
+    for page in settings.nights.glob("*.html*"):  # and what a killed report left
+        if user_id in html.unescape(page.read_text(encoding="utf-8", errors="replace")):
+            page.unlink()
 
 
 def _delete(root: Path, table: Table, condition: str | None) -> int:

@@ -23,6 +23,7 @@ from recpipe.sources.formats import Format, Layout
 from recpipe.sources.replay import Origin, cut, cut_name, landed_name, origin_file, read_origin, write_origin
 from recpipe.tables import KINDS, MIN_DAY
 
+ASIDE = ".landing"
 _DAY_FOLDER = re.compile(r"arrived_on=(\d{4}-\d{2}-\d{2})")
 
 
@@ -136,7 +137,7 @@ def aside(landing: Path) -> Iterator[Path]:
     """An empty folder on the landing's own disk, so that a rename suffices to put files up; one landing at a time."""
     try:
         with file_lock(landing / ".lock"):
-            folder = landing / ".landing"
+            folder = landing / ASIDE
             shutil.rmtree(folder, ignore_errors=True)  # of a landing that was killed
             folder.mkdir()
             try:
@@ -145,6 +146,13 @@ def aside(landing: Path) -> Iterator[Path]:
                 shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise UserError(f"expected to write into {landing}, found: {error}; mend it and land again") from None
+
+
+def remove_left_over(landing: Path) -> None:
+    """What a landing that was killed left; waits for one that is under way."""
+    if (folder := landing / ASIDE).exists():
+        with file_lock(landing / ".lock"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy(dump: Dump, folder: Path, day: date) -> Landed:

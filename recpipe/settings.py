@@ -333,6 +333,10 @@ class Settings(BaseSettings):
         return self.home / "reports"
 
     @property
+    def nights(self) -> Path:
+        return self.reports / "nights"
+
+    @property
     def airflow_home(self) -> Path:
         return self.home / "airflow"
 

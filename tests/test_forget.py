@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from jinja2 import Environment
 from typer.testing import CliRunner
 
 from recpipe import delta, doctor, forget
@@ -73,7 +74,7 @@ def rows(root):
 
 
 def erase(root, user=GONE, **options):
-    return forget.erase(root, user, WEDNESDAY, **options)
+    return forget.erase(Settings(home=root.parent), user, WEDNESDAY, **options)
 
 
 def test_every_table_of_users_holds_the_user_in_these_tests(lake):
@@ -113,7 +114,7 @@ def test_e01_files_without_the_user_and_other_tables_stay_as_they_are(lake):
 def test_erasing_twice_changes_nothing_more(lake):
     erase(lake)
     once = rows(lake)
-    assert forget.erase(lake, GONE, date(2030, 1, 1)) == {}
+    assert forget.erase(Settings(home=lake.parent), GONE, date(2030, 1, 1)) == {}
     assert rows(lake) == once
     assert naming(lake, GONE) == {"erased_users"}
 
@@ -179,15 +180,32 @@ def test_a_user_whom_nobody_knows_is_erased_for_the_future_and_nothing_else_is_t
     assert after == {name: found for name, found in before.items() if name != "erased_users"}
 
 
-def test_left_overs_of_a_killed_job_go_too(lake):
-    erase(lake)
+def test_a_user_of_whom_only_older_versions_and_left_overs_of_killed_jobs_tell_is_erased_by_one_command(lake):
+    unseen = "UNSEEN"
+    delta.overwrite_partition(lake, EVENTS, [event(unseen, "a", arrived_on=TUESDAY)], TUESDAY)
+    delta.overwrite_partition(lake, EVENTS, [], TUESDAY)
     (lake / ".staging").mkdir()
     stray = next(lake.glob("reviews/*/*.parquet")).with_name("part-of-a-killed-write.parquet")
     for path in (lake / ".staging" / "lines.parquet", stray):
-        duckdb.sql("select $user as user_id", params={"user": GONE}).write_parquet(str(path))
-    assert naming(lake, GONE) == {"erased_users", ".staging", "reviews"}
+        duckdb.sql("select $user as user_id", params={"user": unseen}).write_parquet(str(path))
+    landing = lake.parent / "landing"
+    landed(landing / ".landing", "reviews", "2024-01-01", "cut.json", review_2023(user_id=unseen))
+    assert naming(lake, unseen) == {".staging", "events", "reviews"}
+    assert naming(landing, unseen) == {".landing"}
+    before = rows(lake)[TRAINING_EXAMPLES.name]
+    assert erase(lake, unseen) == {}
+    assert naming(lake, unseen) == {"erased_users"}
+    assert naming(landing, unseen) == set()
+    assert rows(lake)[TRAINING_EXAMPLES.name] == before != []  # no sequence can be of a user without rows
+
+
+def test_pages_of_nights_that_name_the_user_go_and_others_stay(lake):
+    nights = lake.parent / "reports" / "nights"
+    nights.mkdir(parents=True)
+    for name, user in (("2024-01-01.html", GONE), (".2024-01-02.html.part", GONE), ("2024-01-03.html", "ann")):
+        (nights / name).write_text(Environment(autoescape=True).from_string("<h3>{{ user }}</h3>").render(user=user))
     erase(lake)
-    assert naming(lake, GONE) == {"erased_users"}
+    assert [path.name for path in nights.iterdir()] == ["2024-01-03.html"]
 
 
 def test_it_is_refused_while_a_job_is_under_way_and_jobs_run_beside_each_other(lake):
@@ -253,7 +271,7 @@ def test_the_command_says_what_it_will_do_and_asks(lake, monkeypatch):
     assert "erased before, to be finished now" in recpipe("ann", "--yes").output
     unknown = recpipe("zoe", "--yes", "--keep-files").output
     assert "Lines of this user that arrive from now on are left out" in unknown
-    assert "no time travel" not in unknown
+    assert "The rows are removed" not in unknown
     assert delta.erased_users(lake) == ["ann", "zoe"]
 
 

@@ -51,7 +51,7 @@ def test_an_anchor_whose_examples_went_with_an_erased_user_waits_for_new_ones(sh
     shop.anchor(SOME, anchor=7, cut=4)
     shop.features(SOME, 7)
     assert undecided(settings(), day(7)) == [day(7)]
-    forget.erase(shop.root, SOME[0].user, day(8), keep_files=keep_files)
+    forget.erase(settings(), SOME[0].user, day(8), keep_files=keep_files)
     assert undecided(settings(), day(7)) == []
     shop.anchor(SOME, anchor=7, cut=4)
     assert undecided(settings(), day(7)) == [day(7)]

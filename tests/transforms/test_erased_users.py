@@ -82,7 +82,7 @@ def test_e14_a_forgotten_user_is_in_no_batch_no_file_and_no_table_of_later_runs(
         assert list(lake.root.glob(f"{name}/_delta_log/*.checkpoint.parquet")), name
     before = {table: rows(lake, table) for table in (TRAINING_EXAMPLES, ITEM_FEATURES, EVALUATION_EXAMPLES)}
     assert {"reviews", "users", "user_features", "evaluation_examples", "recommendations"} <= naming(lake.root, GONE)
-    forget.erase(lake.root, GONE, date(2024, 1, 4))
+    forget.erase(Settings(home=tmp_path), GONE, date(2024, 1, 4))
     assert naming(lake.root, GONE) == {"erased_users"}
     assert rows(lake, TRAINING_EXAMPLES) == []
     ingest_wednesday(lake, tmp_path)
