@@ -74,7 +74,7 @@ class TextTransformer(nn.Module):
     def __init__(self, config: ItemTowerConfig) -> None:
         super().__init__()
         self.embedding = embedding(config.words, config.size)
-        self.position = nn.Parameter(torch.randn(self.LONGEST, config.size) * 0.02)
+        self.position = nn.Parameter(torch.zeros(self.LONGEST, config.size))  # where no text of the training has one
         self.layer = nn.TransformerEncoderLayer(
             config.size, self.HEADS, 2 * config.size, config.dropout, "gelu", batch_first=True, norm_first=True
         )

@@ -124,6 +124,8 @@ class RecurrentTower(nn.Module):
         self.cells = cell(config.size, config.size, num_layers=config.blocks, batch_first=True)
         self.gap = nn.Embedding(GAP_BUCKETS, config.size) if config.time_gaps else None
         self.dropout = nn.Dropout(config.dropout)
+        if self.gap is not None:
+            nn.init.zeros_(self.gap.weight)  # where a gap that nobody had in training stays
 
     def forward(self, x: Tensor, days: Tensor, known: Tensor) -> Tensor:
         if self.gap is not None:

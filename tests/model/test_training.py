@@ -15,6 +15,7 @@ from recpipe.model.assembly import new_model
 from recpipe.model.content import Catalogue
 from recpipe.model.examples import Sequences
 from recpipe.model.training import _precision, learning_rate, optimizer_of, train, vectors
+from recpipe.model.user_towers import USER_TOWERS
 from recpipe.settings import ModelSettings
 from tests.model.small_models import content, nothing_known, of_strangers
 
@@ -86,6 +87,23 @@ def test_a_word_or_brand_that_no_item_of_the_training_has_says_nothing():
     for name in inputs[1:]:
         norms = model.item_tower.encoders[name].embedding.weight.norm(dim=1)
         assert (norms > 0).tolist() == [False, True, False, True], name
+
+
+@pytest.mark.parametrize("kind", USER_TOWERS)
+def test_a_gap_that_nobody_had_in_the_training_says_nothing(kind):
+    model = train(lambda: walks(100), ITEMS, small(epochs=1, user_tower=kind), seed=3)  # gaps of 0 to 5 days
+    histories = sequences_of(np.array([[4, 5, 6]] * 3), np.array([[1, 2, 3], [1, 2, 102], [1, 2, 3002]]))
+    short, long, longer = vectors(model.model, model.known, histories, ITEMS)[0]
+    np.testing.assert_array_equal(long, longer)
+    assert not np.array_equal(short, long)
+
+
+def test_a_place_in_a_text_behind_those_of_the_training_says_nothing():
+    some = np.arange(1, 21, dtype=np.int32)[:, None]
+    of_items = replace(ITEMS.content, text=np.concatenate([some, some], axis=1))
+    settings = small(epochs=1, item_inputs=("text",), text_encoder="transformer")
+    position = train(lambda: walks(100), replace(ITEMS, content=of_items), settings, 3).model.item_tower.encoders
+    assert position["text"].encoder.position.any(dim=1).tolist() == [True, True] + [False] * 510
 
 
 def test_logq_corrects_a_softmax_alone():
