@@ -6,11 +6,13 @@ A value comes from the environment (`RECPIPE_K=20`, `RECPIPE_MODEL__EMBEDDING_SI
 
 import hashlib
 import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from recpipe.errors import UserError
@@ -122,7 +124,8 @@ class ModelSettings(Section):
     """How an item's share among targets is known, by which `sampled_softmax` corrects its score as a negative: counted,
     or estimated on the way; none: not corrected."""
     hardest: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """Negatives that count for a prediction, those of the greatest scores; 0: all."""
+    """Negatives that count for a prediction: of the different items drawn, those of the greatest scores; 0: all.
+    `sampled_softmax` needs `logq` none then."""
     half_life_days: Annotated[float | None, Field(gt=0, le=100_000)] = None
     """Days in which the weight of an interaction halves, counted back from the newest; unset: all weigh the same."""
     precision: Literal["bfloat16", "float32"] = "bfloat16"
@@ -136,21 +139,41 @@ class ModelSettings(Section):
     """Processes that train one model together, each on a part of every batch: as many as there are GPUs. They are
     started by torchrun on this machine."""
 
-    @model_validator(mode="after")
-    def _choices_fit_together(self) -> "ModelSettings":
-        if self.embedding_size % self.heads:
-            raise ValueError(f"heads ({self.heads}) must divide embedding_size ({self.embedding_size})")
-        if self.heads > 1 and self.user_tower != "attention":
-            raise ValueError(f"heads ({self.heads}) must be 1 unless user_tower is attention, not {self.user_tower}")
-        if self.hardest and self.loss == "softmax":
-            raise ValueError(
-                "hardest must be 0 with loss softmax, for which all items are negatives; or choose another loss"
-            )
-        if len(set(self.item_inputs)) < len(self.item_inputs):
-            raise ValueError("item_inputs must name each input once")
-        if "text" in self.item_inputs and self.text_encoder == "transformer" and self.embedding_size % 2:
-            raise ValueError(f"embedding_size ({self.embedding_size}) must be even with text_encoder transformer")
-        return self
+    @field_validator("*")
+    @classmethod
+    def _choices_fit_together(cls, value: Any, info: ValidationInfo) -> Any:
+        """At the field, beside those above it, so that the message names it."""
+        defaults = {name: field.default for name, field in cls.model_fields.items()}
+        model = SimpleNamespace(**defaults | info.data | {info.field_name: value})
+        for name, needed, there in _NEEDS:
+            if name == info.field_name and value != defaults[name] and not there(model):
+                raise ValueError(f"any but {defaults[name]} needs {needed}")
+        return value
+
+    @field_validator("item_inputs")
+    @classmethod
+    def _inputs_differ(cls, inputs: tuple[ItemInput, ...]) -> tuple[ItemInput, ...]:
+        if len(set(inputs)) < len(inputs):
+            raise ValueError("expected each input once")
+        return inputs
+
+
+_DRAWN = "a loss over drawn negatives (sampled_softmax, bpr or bce)"
+_NEEDS: tuple[tuple[str, str, Callable[[SimpleNamespace], bool]], ...] = (
+    ("heads", "user_tower attention", lambda model: model.user_tower == "attention"),
+    ("heads", "an embedding_size that it divides", lambda model: model.embedding_size % model.heads == 0),
+    (
+        *("text_encoder", "an even embedding_size with transformer"),
+        lambda model: model.text_encoder != "transformer" or model.embedding_size % 2 == 0,
+    ),
+    ("hardest", _DRAWN, lambda model: model.loss != "softmax"),
+    ("hardest", "as many negatives or more", lambda model: model.hardest <= model.negatives),
+    (
+        *("hardest", "logq none with loss sampled_softmax, since it goes by scores alone"),
+        lambda model: model.loss != "sampled_softmax" or model.logq == "none",
+    ),
+)
+"""What a setting needs to be other than its default, of those above it."""
 
 
 class GateSettings(Section):

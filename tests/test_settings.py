@@ -41,14 +41,33 @@ def test_a_home_that_a_reader_or_writer_takes_for_more_than_a_path_is_refused(ho
         ("RECPIPE_MODEL__DROPOUT", "1.5"),
         ("RECPIPE_SPARK__MASTER", "local[2]; rm -rf /"),
         ("RECPIPE_SCHEDULE_UNTIL", "yesterday"),
-        ("RECPIPE_MODEL__HEADS", "3"),  # of 64 numbers
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=name.removesuffix("__HEADS")) as refusal:
+    with pytest.raises(UserError, match=name) as refusal:
         read_settings()
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ("heads=3", "HEADS: any but 1 needs an embedding_size that it divides, found '3'"),
+        ("heads=2 user_tower=gru", "HEADS: any but 1 needs user_tower attention"),
+        ('item_inputs=["id","id"]', "ITEM_INPUTS: expected each input once"),
+        ("embedding_size=33 text_encoder=transformer", "TEXT_ENCODER: any but mean needs an even embedding_size"),
+        ("hardest=5", "HARDEST: any but 0 needs a loss over drawn negatives"),
+        ("hardest=5 negatives=4 loss=bpr", "HARDEST: any but 0 needs as many negatives or more, found '5'"),
+        ("hardest=5 loss=sampled_softmax", "HARDEST: any but 0 needs logq none with loss sampled_softmax"),
+    ],
+)
+def test_choices_of_the_model_that_clash_are_refused_by_name(monkeypatch, found, message):
+    for setting in found.split():
+        name, value = setting.split("=")
+        monkeypatch.setenv(f"RECPIPE_MODEL__{name.upper()}", value)
+    with pytest.raises(UserError, match=f"^setting RECPIPE_MODEL__{message}"):
+        read_settings()
 
 
 def test_an_unknown_setting_in_the_file_is_refused(home):

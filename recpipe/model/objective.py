@@ -72,10 +72,12 @@ class Objective:
         return softmax_loss(*sides, targets, own, weights=weights, dtype=getattr(torch, self.settings.precision))
 
     def _over_sampled(self, asked: Asked, targets: Tensor, own: Tensor, weights: Tensor | None) -> Tensor:
-        drawn, padding = self.sampler.draw(targets), len(self.items.ids)
+        (places, log_expected), padding = self.sampler.draw(targets), len(self.items.ids)
+        if self.settings.hardest:
+            places = places.unique()  # else the hardest would be copies of one; the settings let no logQ correct them
         if self.model.graph is None:  # then the item tower need not read the others
             inputs = [histories.rows[histories.rows < padding] for histories, _ in asked]
-            used = torch.cat([*inputs, targets, drawn.places]).unique()
+            used = torch.cat([*inputs, targets, places]).unique()
         else:
             used = torch.arange(padding, device=targets.device)
         items = self.items.take(used)
@@ -87,12 +89,12 @@ class Objective:
             ]
         )  # (n, size)
         candidates = self.model.candidates(catalogue)
-        right, wrong = torch.searchsorted(used, targets), torch.searchsorted(used, drawn.places)
+        right, wrong = torch.searchsorted(used, targets), torch.searchsorted(used, places)
         right_scores = (users * candidates[right]).sum(dim=1) + bias[right]  # (n,)
         wrong_scores = users @ candidates[wrong].T + bias[wrong]  # (n, negatives)
         if self.settings.loss == "sampled_softmax" and self.settings.logq != "none":  # it corrects a softmax's sum
-            wrong_scores = wrong_scores - drawn.log_expected
-        wrong_scores = wrong_scores.masked_fill(_among(drawn.places, own), -math.inf)
+            wrong_scores = wrong_scores - log_expected
+        wrong_scores = wrong_scores.masked_fill(_among(places, own), -math.inf)
         if self.settings.hardest:
             wrong_scores = wrong_scores.topk(min(self.settings.hardest, wrong_scores.shape[1]), dim=1).values
         return SAMPLED[self.settings.loss](right_scores, wrong_scores, weights)

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from recpipe.model.histories import Histories
+from recpipe.model.losses import SAMPLED
 from recpipe.model.objective import Objective, _among
 from tests.model.small_models import config, inputs, model, of_strangers
 from tests.model.test_training import small
@@ -30,3 +31,19 @@ def test_the_weight_of_a_prediction_halves_with_the_age_of_what_is_predicted(los
 
     weights = [of(newest - age) / of(newest - age, half_life_days=None) for age in (0, 4, 12)]
     assert weights == pytest.approx([1, 0.5, 0.125])
+
+
+@pytest.mark.parametrize("loss", SAMPLED)
+def test_the_hardest_negatives_are_different_items_by_their_scores_alone(loss):
+    padding, sequences = 9, of_strangers(np.array([[2, 3], *[[4, 5]] * 8]), np.full((9, 2), 1), np.full((9, 2), 4))
+    two_tower, (rows, *others) = model(config(padding)), Histories.of(sequences, padding)
+    logq = "none" if loss == "sampled_softmax" else "counts"  # which only it could be corrected by
+    settings = small(loss=loss, hardest=3, negatives=400, logq=logq)  # of 9 items: each is drawn several times
+    torch.manual_seed(1)
+    found, _ = Objective.of(two_tower, inputs(padding), settings, sequences).loss([Histories(rows, *others)])
+
+    catalogue = two_tower.catalogue(inputs(padding))
+    users = two_tower.users(catalogue, rows[:, :1], *(each[:, :1] for each in others[:2]), others[2])[:, -1]
+    scores = users @ two_tower.candidates(catalogue).T + two_tower.bias(inputs(padding))  # of every item
+    hardest = scores.scatter(1, rows, -torch.inf).topk(3, dim=1).values  # but the user's own
+    torch.testing.assert_close(found, SAMPLED[loss](scores.gather(1, rows[:, 1:])[:, 0], hardest))
