@@ -34,7 +34,7 @@ def read_inputs(settings: Settings, anchor: date) -> Inputs:
     plan = plan_of(settings, anchor)
     numbering, rows = item_numbering(settings.lake, anchor), examples_hash(settings, plan)
     starts = starts_of(settings, anchor, plan)
-    deciding = [settings.model.model_dump(), settings.seed, numbering, plan, rows, starts]
+    deciding = [settings.model.model_dump(), settings.target_events, settings.seed, numbering, plan, rows, starts]
     digest = hashlib.sha256(json.dumps(deciding, default=str).encode()).hexdigest()[:16]
     return Inputs(anchor, plan, starts, digest)
 

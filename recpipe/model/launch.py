@@ -55,6 +55,7 @@ class Training:
             catalogue,
             model,
             settings.seed,
+            had_by=settings.target_events,
             validate=validate,
             epochs=self.epochs,
             start=self._start(settings),

@@ -29,9 +29,10 @@ def softmax_loss(  # noqa: PLR0913 - the two sides of the product, and what is r
     weights: Tensor | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Mean cross-entropy of each target against the whole catalogue but the user's own other items.
+    """Mean cross-entropy of each target against the whole catalogue but the other items that the user has.
 
-    A user's other items are no evidence against themselves, and are never ranked for the user either.
+    They are no evidence against themselves, and are never ranked for the user either. An item that was only viewed may
+    be ranked, so it is a negative as any other.
 
     The scores of all predictions never stand in memory at once: they are made, and their gradient is, a few rows at a
     time (as in the fused linear cross-entropy of Liger Kernel, Hsu et al., 2024).
@@ -41,7 +42,7 @@ def softmax_loss(  # noqa: PLR0913 - the two sides of the product, and what is r
         items: (items, size).
         bias: (items,), added to the scores.
         targets: (n,) places of the items to be predicted.
-        own: (n, length) places of all the user's items; padding is ``items``.
+        own: (n, length) places of all the items that the user has; padding is ``items``.
         dtype: of the products.
 
     Returns:

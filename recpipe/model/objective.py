@@ -1,7 +1,7 @@
 """What a batch is trained towards: every place of a history predicts the item that came next."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +16,7 @@ from recpipe.model.losses import SAMPLED, softmax_loss
 from recpipe.model.negatives import SHARES, Sampler
 from recpipe.model.towers import TwoTower
 from recpipe.settings import ModelSettings
+from recpipe.tables import INTERACTION_TYPES, TYPE_CODES
 
 Asked = Sequence[tuple[Histories, Tensor]]
 """Histories, and which of their users x length places predict something."""
@@ -28,9 +29,17 @@ class Objective:
     settings: ModelSettings
     sampler: Sampler | None  # None: all items are negatives
     newest_day: int  # of all sequences, days since 1970-01-01
+    had_by: Tensor  # codes of the types of event by which a user has an item
 
     @classmethod
-    def of(cls, model: TwoTower, items: Items, settings: ModelSettings, sequences: Sequences) -> Self:
+    def of(
+        cls,
+        model: TwoTower,
+        items: Items,
+        settings: ModelSettings,
+        sequences: Sequences,
+        had_by: Collection[str] = INTERACTION_TYPES,
+    ) -> Self:
         """For training on ``sequences`` (n, length + 1) of places, padding ``len(items.ids)``."""
         count, sampler = len(items.ids), None
         if settings.loss != "softmax":
@@ -38,7 +47,8 @@ class Objective:
             targets = rows[:, 1:][(rows[:, :-1] < count) & (rows[:, 1:] < count)]
             shares = SHARES["streaming" if settings.logq == "streaming" else "counts"](targets, count)
             sampler = Sampler(settings.sampler, settings.negatives, count, shares)
-        return cls(model, items, settings, sampler, int(sequences.days.max(initial=0)))
+        codes = torch.tensor([TYPE_CODES[name] for name in had_by], device=items.ids.device)
+        return cls(model, items, settings, sampler, int(sequences.days.max(initial=0)), codes)
 
     def learned_shares(self) -> dict[str, Tensor]:
         """What the sampler knows of the items' shares, by name; it changes on the way."""
@@ -56,7 +66,8 @@ class Objective:
             places = follows.flatten().nonzero().squeeze(1).to(device)  # (n,), found before a GPU could be waited for
             if len(places):
                 rows, days, types, attributes = group.to(device)
-                own = F.pad(rows, (widest - rows.shape[1], 0), value=padding)[places // follows.shape[1]]
+                had = torch.where(torch.isin(types, self.had_by), rows, padding)  # what was only viewed may be ranked
+                own = F.pad(had, (widest - rows.shape[1], 0), value=padding)[places // follows.shape[1]]
                 wanted.append((rows[:, 1:].flatten()[places], own, days[:, 1:].flatten()[places]))
                 asked.append((Histories(rows[:, :-1], days[:, :-1], types[:, :-1], attributes), places))
         if not asked:
@@ -94,6 +105,7 @@ class Objective:
         wrong_scores = users @ candidates[wrong].T + bias[wrong]  # (n, negatives)
         if self.settings.loss == "sampled_softmax" and self.settings.logq != "none":  # it corrects a softmax's sum
             wrong_scores = wrong_scores - log_expected
+        own = torch.cat([own, targets[:, None]], dim=1)
         wrong_scores = wrong_scores.masked_fill(_among(places, own), -math.inf)
         if self.settings.hardest:
             wrong_scores = wrong_scores.topk(min(self.settings.hardest, wrong_scores.shape[1]), dim=1).values

@@ -6,7 +6,7 @@ and number of threads give the same weights bit by bit on one kind of CPU.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from recpipe.model.ranks import Ranks
 from recpipe.model.towers import TwoTower
 from recpipe.model.warm_start import warmed
 from recpipe.settings import ModelSettings
+from recpipe.tables import INTERACTION_TYPES
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,16 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     settings: ModelSettings,
     seed: int,
     *,
+    had_by: Collection[str] = INTERACTION_TYPES,
     validate: Validate | None = None,
     epochs: int | None = None,
     start: Checkpoint | None = None,
     unfinished: Path | None = None,
 ) -> Trained:
     """Train a model on the sequences that ``read_epoch`` gives anew for each epoch.
+
+    ``had_by`` are the event types by which a user has an item, `Settings.target_events`: such items are never ranked
+    for the user, so they are no negatives either.
 
     With ``validate``, the weights of the epoch with the greatest value are kept, and training stops after
     ``settings.patience`` epochs without a greater one; values of 0 tell no epoch from another, and none stops for them.
@@ -96,7 +101,7 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     model = new_model(settings, content, sequences, device)
     warm = start is not None and warmed(model, known, content, start, ranks)
     items = Items.of(np.arange(len(known)), content, device)
-    objective = Objective.of(model, items, settings, sequences)
+    objective = Objective.of(model, items, settings, sequences, had_by)
     optimizer = optimizer_of(model, settings)
     last, figure = epochs or settings.epochs, validate(known) if validate else lambda _: math.nan
     progress = Progress(objective, optimizer)

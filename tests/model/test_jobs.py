@@ -382,6 +382,17 @@ def test_a_candidate_of_other_rows_or_settings_is_not_taken(shop, settings):
     assert rows(shop, "select count(*) from model_verdicts") == [(0,)]
 
 
+def test_a_model_is_of_the_events_that_a_recommendation_aims_at(shop, settings):
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)  # reviews
+    models = []
+    for aims_at in (("purchase", "review"), ("purchase",)):
+        its = settings(epochs=1).model_copy(update={"target_events": aims_at})
+        train_two_tower.main(day(29), its)
+        models.append(candidate_of(its, day(29)).model.state_dict())
+    assert not torch.equal(*(model["item_bias"] for model in models))
+
+
 def test_a_verdict_is_never_changed(shop, settings):
     shop.number_items(60)
     shop.anchor(taste(100), anchor=29, cut=25)

@@ -5,6 +5,7 @@ import torch
 from recpipe.model.histories import Histories
 from recpipe.model.losses import SAMPLED
 from recpipe.model.objective import Objective, _among
+from recpipe.tables import TYPE_CODES
 from tests.model.small_models import config, inputs, model, of_strangers
 from tests.model.test_training import small
 
@@ -47,3 +48,31 @@ def test_the_hardest_negatives_are_different_items_by_their_scores_alone(loss):
     scores = users @ two_tower.candidates(catalogue).T + two_tower.bias(inputs(padding))  # of every item
     hardest = scores.scatter(1, rows, -torch.inf).topk(3, dim=1).values  # but the user's own
     torch.testing.assert_close(found, SAMPLED[loss](scores.gather(1, rows[:, 1:])[:, 0], hardest))
+
+
+VIEW, PURCHASE = TYPE_CODES["view"], TYPE_CODES["purchase"]
+
+
+def loss_and_bias_gradient(loss: str, items: list[int], types: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    padding, sequences = 7, of_strangers(*(np.array([values]) for values in (items, [1] * len(items), types)))
+    two_tower, settings = model(config(padding)), small(loss=loss, **{"negatives": 200} if loss != "softmax" else {})
+    objective = Objective.of(two_tower, inputs(padding), settings, sequences, had_by=("purchase", "review"))
+    torch.manual_seed(1)
+    found, _ = objective.loss([Histories.of(sequences, padding)])
+    found.backward()
+    return found, two_tower.item_bias.grad
+
+
+@pytest.mark.parametrize("loss", ["softmax", *SAMPLED])
+def test_an_item_that_the_user_only_viewed_is_a_negative_as_it_may_be_ranked(loss):
+    _, viewed = loss_and_bias_gradient(loss, [2, 3, 4], [VIEW, PURCHASE, PURCHASE])
+    _, bought = loss_and_bias_gradient(loss, [2, 3, 4], [PURCHASE] * 3)
+    assert bought[2] == 0
+    assert viewed[2] > 0
+    assert (viewed[[3, 4]] < 0).all()
+
+
+@pytest.mark.parametrize("loss", ["softmax", *SAMPLED])
+def test_a_target_is_no_negative_of_itself_however_the_user_met_it(loss):
+    viewed, bought = (loss_and_bias_gradient(loss, [2, 3], [PURCHASE, how])[0] for how in (VIEW, PURCHASE))
+    assert viewed == bought
