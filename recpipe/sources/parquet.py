@@ -11,11 +11,12 @@ import orjson
 from recpipe.errors import UserError
 from recpipe.sources.lines import MAX_LINE, Part
 
-ROWS = 1000
-"""Rows fetched at a time."""
+ROWS = 10
+"""Rows fetched at a time. A thousand are hardly quicker, and may share a long text that a small file holds once."""
 
 MEMORY = "512MB"
-"""That DuckDB may use; rows are streamed, so only a row group of huge values needs more, and is refused."""
+"""That DuckDB may use, so that a row group of huge values is refused; it does not count the 2,048 rows that it hands
+over at a time."""
 
 MAGIC = b"PAR1"
 

@@ -1,5 +1,7 @@
 """Parquet as shops write it; the files are made by DuckDB."""
 
+import tracemalloc
+
 import orjson
 import pytest
 
@@ -33,6 +35,17 @@ def test_a_row_is_a_line_of_json_and_rows_are_numbered_from_1(tmp_path, monkeypa
     assert [part.number for part in parts] == [1, 2, 3, 4, 5]
     assert [part.content for part in parts] == [b'{"n":%d,"t":"a\\"\\n"}\n' % n for n in range(5)]
     assert not any(part.too_long for part in parts)
+
+
+def test_rows_that_share_a_long_text_are_held_a_few_at_a_time(tmp_path):
+    path = write_parquet(tmp_path / "x.parquet", "select repeat('x', 1000000) as t from range(200)")
+    assert path.stat().st_size < 100_000
+    tracemalloc.start()
+    try:
+        assert sum(len(part.content) for part in parquet_parts(path)) > 200_000_000
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_without_rows_has_columns_and_no_parts(tmp_path):
