@@ -24,6 +24,9 @@ from recpipe.tables import ERASED_USERS, OF_USERS, RUNS, TABLES, Table
 STAGING = ".staging"
 """Folder of the lake for files that a job writes for itself and reads again."""
 
+SPARK_FILES = ".spark"
+"""Folder of the lake for what Spark sets aside of a job's rows, a folder a session."""
+
 _BROKEN = re.compile(r"Invalid data found: (\d+) rows failed validation check")
 
 _ROWS_AN_INSERT = 50

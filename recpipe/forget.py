@@ -31,7 +31,8 @@ VERSIONS_GO = (
 )
 OUT_OF_REACH = (
     "Out of reach: landing files, models trained before, popularity in nights that ran before, messages of failed "
-    "runs, pages of nights that were written elsewhere (`recpipe report --html`), logs, backups."
+    "runs, pages of nights that were written elsewhere (`recpipe report --html`), what Spark sets aside on "
+    "a cluster, logs, backups."
 )
 
 LANDED = tuple(table.name for table in OF_USERS if table.name in KINDS)
@@ -163,8 +164,9 @@ def erase(settings: Settings, user_id: str, on: date, *, keep_files: bool = Fals
 def _remove_left_overs(settings: Settings, user_id: str) -> None:
     """What jobs and landings that were killed left, and pages that name the user, which can be written again."""
     remove_left_over(settings.landing)
-    if (staging := settings.lake / delta.STAGING).exists():
-        shutil.rmtree(staging)
+    for name in (delta.STAGING, delta.SPARK_FILES):
+        if (folder := settings.lake / name).exists():
+            shutil.rmtree(folder)
     for page in settings.nights.glob("*.html*"):  # and what a killed report left
         if user_id in html.unescape(page.read_text(encoding="utf-8", errors="replace")):
             page.unlink()

@@ -29,7 +29,7 @@ from recpipe.arrival_figures import sealed_figures
 from recpipe.audit_log import keep
 from recpipe.errors import UserError
 from recpipe.java import find_java
-from recpipe.locks import thread_lock
+from recpipe.locks import own_folder, thread_lock
 from recpipe.settings import AuditSettings, Settings, code_hash
 from recpipe.spark_conf import spark_conf
 from recpipe.spark_errors import readable_errors
@@ -71,7 +71,10 @@ def spark_session(settings: Settings) -> Iterator[SparkSession]:
     hashes = {"code_hash": code_hash(), "settings_hash": settings.result_hash()}
     hashes["erased_hash"] = delta.erased_hash(settings.lake)
     builder = builder.config(_METADATA, json.dumps(hashes)).config("spark.sql.pyspark.jvmStacktrace.enabled", "true")
-    with readable_errors():
+    # Not in /tmp, where the rows that a killed session left would stay past an erasure.
+    with readable_errors(), own_folder(settings.lake / delta.SPARK_FILES) as folder:
+        if settings.spark.master.startswith("local"):
+            builder = builder.config("spark.local.dir", str(folder))
         spark = builder.getOrCreate()
         try:
             yield spark

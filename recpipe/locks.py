@@ -1,9 +1,12 @@
 """File locks between processes on one machine; threads of one process wait for each other too."""
 
 import fcntl
+import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from threading import RLock
 
 _threads: dict[Path, RLock] = {}
@@ -25,6 +28,40 @@ def file_lock(path: Path) -> Iterator[None]:
                 yield
             finally:
                 _held.remove(path)
+
+
+@contextmanager
+def own_folder(parent: Path) -> Iterator[Path]:
+    """A new folder in ``parent`` for files of this process alone, gone at the end; whatever processes that were killed
+    left there is removed first."""
+    with file_lock(parent / ".lock"):
+        for left in parent.glob("*/"):
+            with suppress(BlockingIOError):
+                held = _hold(left)
+                shutil.rmtree(left, ignore_errors=True)
+                os.close(held)
+        folder = Path(mkdtemp(dir=parent))
+        held = _hold(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _hold(folder: Path) -> int:
+    """A descriptor that keeps others from holding the folder until it is closed, if only by the end of the process.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 @contextmanager

@@ -396,11 +396,11 @@ class Settings(BaseSettings):
 def home_folder() -> Path:
     """Raises:
     UserError: its path has what a reader or writer takes for more than a letter: Delta Lake's takes `[]%*?` for
-    patterns and escapes and turns a backslash round, DuckDB makes a column of every folder `name=value`, and
-    Petastorm's address of a file ends at `#`.
+    patterns and escapes and turns a backslash round, DuckDB makes a column of every folder `name=value`,
+    Petastorm's address of a file ends at `#`, and Spark makes several folders of one with a comma.
     """
     home = Path(os.environ.get("RECPIPE_HOME", ".recpipe")).expanduser().absolute()
-    if found := set("[]%*?=\\#") & set(str(home)):
+    if found := set("[]%*?=\\#,") & set(str(home)):
         raise UserError(f"expected a RECPIPE_HOME without {' '.join(sorted(found))}, found {home}; name another folder")
     return home
 

@@ -184,13 +184,14 @@ def test_a_user_of_whom_only_older_versions_and_left_overs_of_killed_jobs_tell_i
     unseen = "UNSEEN"
     delta.overwrite_partition(lake, EVENTS, [event(unseen, "a", arrived_on=TUESDAY)], TUESDAY)
     delta.overwrite_partition(lake, EVENTS, [], TUESDAY)
-    (lake / ".staging").mkdir()
+    for folder in (".staging", ".spark/x"):
+        (lake / folder).mkdir(parents=True)
     stray = next(lake.glob("reviews/*/*.parquet")).with_name("part-of-a-killed-write.parquet")
-    for path in (lake / ".staging" / "lines.parquet", stray):
+    for path in (lake / ".staging" / "lines.parquet", lake / ".spark" / "x" / "block.parquet", stray):
         duckdb.sql("select $user as user_id", params={"user": unseen}).write_parquet(str(path))
     landing = lake.parent / "landing"
     landed(landing / ".landing", "reviews", "2024-01-01", "cut.json", review_2023(user_id=unseen))
-    assert naming(lake, unseen) == {".staging", "events", "reviews"}
+    assert naming(lake, unseen) == {".spark", ".staging", "events", "reviews"}
     assert naming(landing, unseen) == {".landing"}
     before = rows(lake)[TRAINING_EXAMPLES.name]
     assert erase(lake, unseen) == {}

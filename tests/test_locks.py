@@ -1,9 +1,10 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 from threading import Thread
 
-from recpipe.locks import file_lock
+from recpipe.locks import file_lock, own_folder
 
 HOLDER = """
 import sys, time
@@ -57,3 +58,26 @@ def test_threads_wait_for_each_other(tmp_path):
     for thread in threads:
         thread.join()
     assert most == [1] * 8
+
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from recpipe.locks import own_folder
+with own_folder(Path(sys.argv[1])) as folder:
+    (folder / "rows").touch()
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_goes_when_the_next_begins_and_what_others_use_stays(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        theirs = Path(other.stdout.readline().strip())
+        with own_folder(tmp_path) as mine:
+            assert sorted(tmp_path.glob("*/")) == sorted([theirs, mine])
+        assert list(tmp_path.glob("*/*")) == [theirs / "rows"]
+        other.kill()
+    assert list(tmp_path.glob("*/*")) == [theirs / "rows"]
+    with own_folder(tmp_path) as mine:
+        assert list(tmp_path.glob("*/")) == [mine]

@@ -26,7 +26,7 @@ def test_home_is_the_folder_that_the_environment_names(home):
     assert settings.landing == home / "landing"
 
 
-@pytest.mark.parametrize("folder", ["a[b", "a%41", "a*", "day=1", "a\\b", "a#b"])
+@pytest.mark.parametrize("folder", ["a[b", "a%41", "a*", "day=1", "a\\b", "a#b", "a,b"])
 def test_a_home_that_a_reader_or_writer_takes_for_more_than_a_path_is_refused(home, monkeypatch, folder):
     monkeypatch.setenv("RECPIPE_HOME", str(home / folder))
     with pytest.raises(UserError, match=r"expected a RECPIPE_HOME without .*; name another folder"):

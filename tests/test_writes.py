@@ -22,6 +22,7 @@ from recpipe import lake as lake_module
 from recpipe.errors import Superseded, UserError
 from recpipe.features import write_anchor
 from recpipe.lake import Lake
+from recpipe.locks import own_folder
 from recpipe.settings import Settings
 from recpipe.tables import ITEMS, REVIEWS, USERS, VOCABULARY
 from tests.frames import frame
@@ -264,6 +265,14 @@ def test_e04_two_processes_overwrite_two_days_of_one_table_at_once(overwritten):
     assert overwritten.commits == 4 + int(item.removeprefix("turn ")) + 1
     assert overwritten.tuesday == [("a", 100)]
     assert overwritten.wednesday[0] == overwritten.wednesday[1]
+
+
+def test_e07_what_spark_set_aside_of_a_killed_write_lies_in_the_lake_until_the_next_session(overwritten):
+    aside = overwritten.lake.root / delta.SPARK_FILES
+    [left] = aside.glob("*/")
+    assert list(left.glob("blockmgr-*"))
+    with own_folder(aside) as mine:
+        assert list(aside.glob("*/")) == [mine]
 
 
 def test_e07_a_write_that_is_killed_leaves_the_old_rows_or_the_new_ones(overwritten, unaudited):
