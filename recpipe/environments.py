@@ -3,8 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,9 @@ JOBS: Mapping[str, str] = MappingProxyType(
     }
 )
 """The jobs of a night in the order of the flow, each with its environment."""
+
+STOP_SECONDS = 15
+"""That a job which is interrupted gets until it is killed."""
 
 ENVIRONMENTS = ("reader", "spark", "train", "airflow")
 
@@ -69,26 +72,22 @@ def run_job_process(job: str, ds: date, run_id: str, *, full_refresh: bool = Fal
     """Run the job in its environment and give its exit code; ``full_refresh`` as the setting of this name.
 
     The job leads a process group of its own, which is gone when this returns or is interrupted: a job that is killed
-    leaves no java and no worker behind.
+    leaves no java and no worker behind. An interrupted one gets a while to tell its end in table runs.
     """
     command = job_command(job, ds, run_id)
     variables = job_variables(JOBS[job]) | ({"RECPIPE_FULL_REFRESH": "true"} if full_refresh else {})
     process = subprocess.Popen(command, env=variables, start_new_session=True)
     try:
-        with _passing_on(signal.SIGTERM, process):
-            return process.wait()
+        return process.wait()
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-@contextmanager
-def _passing_on(number: signal.Signals, process: subprocess.Popen) -> Iterator[None]:
-    previous = signal.signal(number, lambda *_: os.killpg(process.pid, number))
-    try:
-        yield
-    finally:
-        signal.signal(number, previous)
+        try:
+            process.terminate()  # the job alone: it ends what it started
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def run_module(environment: str, module: str, *arguments: str) -> int:

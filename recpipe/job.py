@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ Main = Callable[[date, Settings], JobResult]
 
 ONE_LINE = (UserError, OSError, Superseded)
 """What is told without a traceback. An OSError here is a full disk or a missing right: its text names the file."""
+
+STOPPED = "stopped before its end, by Ctrl-C or SIGTERM"
 
 
 def parse_day(text: str) -> date:
@@ -83,8 +86,9 @@ def run_job(job: str, main: Main, argv: list[str] | None = None) -> None:
     """Run ``main`` for the day that the command line names, record the attempt, print the result as one JSON line.
 
     Exits 2 with one line on standard error for what a user can mend, 3 with one line when a newer attempt took over,
-    1 with a traceback for what a developer must mend.
+    130 with one line when it was stopped by Ctrl-C or SIGTERM, 1 with a traceback for what a developer must mend.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog=job)
     parser.add_argument("--ds", required=True, help="UTC day, such as 2024-01-31")
     parser.add_argument("--run-id", default="manual", help="name of the run, for table runs")
@@ -97,6 +101,9 @@ def run_job(job: str, main: Main, argv: list[str] | None = None) -> None:
     except ONE_LINE as error:
         print(f"recpipe {job}: {error}", file=sys.stderr, flush=True)
         sys.exit(3 if isinstance(error, Superseded) else 2)
+    except KeyboardInterrupt:
+        print(f"recpipe {job}: {STOPPED}", file=sys.stderr, flush=True)
+        sys.exit(130)
 
 
 def _run(job: str, main: Main, ds: date, run_id: str, settings: Settings) -> None:
@@ -107,6 +114,7 @@ def _run(job: str, main: Main, ds: date, run_id: str, settings: Settings) -> Non
                 result = main(ds, settings)
         except BaseException as error:
             told = str(error) if isinstance(error, ONE_LINE) else traceback.format_exc(limit=-3)
+            told = STOPPED if isinstance(error, KeyboardInterrupt) else told
             with suppress(Exception):  # the job's own error counts, as below
                 _keep_audits(settings, attempt, audits)
             with suppress(Exception):  # a disk that is full for the job is full for its row

@@ -32,7 +32,23 @@ def no_job_under_way(lake: Path) -> Iterator[None]:
         yield
 
 
+def nothing_under_way(lake: Path) -> bool:
+    """Whether no job is under way on this machine. Changes nothing."""
+    try:
+        with _path(lake).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:  # no job ever ran
+        return True
+    return True
+
+
 def _lock_file(lake: Path) -> IO[str]:
-    path = lake / ".locks" / "jobs.lock"
+    path = _path(lake)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("a")
+
+
+def _path(lake: Path) -> Path:
+    return lake / ".locks" / "jobs.lock"

@@ -10,6 +10,7 @@ from recpipe import delta
 from recpipe.environments import JOBS
 from recpipe.errors import UserError
 from recpipe.intake import FATES
+from recpipe.job_lock import nothing_under_way
 from recpipe.model.anchors import Decision, champion_of, promotions
 from recpipe.reader import rows_of
 from recpipe.settings import Settings, code_hash
@@ -24,7 +25,7 @@ DONE_ANEW = ("build_features", "embed", "recommend_top_k")
 
 @dataclass(frozen=True)
 class JobStatus:
-    """The newest attempt of a job for a day."""
+    """The newest attempt of a job for a day. One that has no end, while nothing runs on this machine, was killed."""
 
     attempt: int
     status: str
@@ -62,8 +63,9 @@ class DayStatus:
             return self.stopped
         if running := self.jobs_that("running"):
             return f"running {running[0]} since {self.jobs[running[0]].started_at:%Y-%m-%d %H:%M}, no end known"
-        if failed := self.jobs_that("failed"):
-            return f"failed in {failed[0]}"
+        for ended in ("killed", "failed"):
+            if jobs := self.jobs_that(ended):
+                return f"{ended} in {jobs[0]}"
         if not self.jobs:
             return "before the first arrival" if self.is_before else "missing"
         if lacking := [job for job in JOBS if job not in self.jobs]:
@@ -128,6 +130,7 @@ def _counts(settings: Settings, first: date, last: date) -> dict[date, dict[str,
 
 def _newest_attempts(settings: Settings, first: date, last: date) -> dict[date, dict[str, JobStatus]]:
     found: dict[date, dict[str, JobStatus]] = {}
+    were_killed = nothing_under_way(settings.lake)  # asked first: what ends meanwhile has told its end
     rows = rows_of(
         delta.connect(settings.lake, [RUNS], (first, last)),
         """select ds, job, attempt, status, started_at, ended_at, message, versions, inputs, code_hash, settings_hash
@@ -135,6 +138,8 @@ def _newest_attempts(settings: Settings, first: date, last: date) -> dict[date, 
     )
     for row in rows:
         row |= {name: json.loads(row[name]) for name in ("versions", "inputs")}
+        if row["status"] == "running" and were_killed:
+            row["status"] = "killed"
         ds, job = row.pop("ds"), row.pop("job")
         found.setdefault(ds, {})[job] = JobStatus(**row)
     return found

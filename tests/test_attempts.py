@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -11,15 +11,17 @@ from deltalake.exceptions import CommitFailedError
 
 from recpipe import attempts, commits, delta
 from recpipe.errors import Superseded
-from recpipe.job import JobResult, run_job
+from recpipe.job import STOPPED, JobResult, run_job
+from recpipe.job_lock import job_under_way, no_job_under_way
 from recpipe.settings import Settings
-from recpipe.tables import MODEL_VERDICTS, RUNS
+from recpipe.status import commands, status
+from recpipe.tables import MODEL_VERDICTS, RECOMMENDATIONS, RECOMMENDATIONS_CURRENT, RUNS
 from tests.lakes import empty_lake
-from tests.rows import MONDAY, TUESDAY, verdict
+from tests.rows import MONDAY, TUESDAY, recommendation, verdict
 
 WRITER = """
 import sys, time
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from recpipe import delta
 from recpipe.job import JobResult, run_job
@@ -110,6 +112,49 @@ def test_an_attempt_is_seen_from_its_start_on_and_a_killed_one_stays(settings, f
         (1, "superseded", "attempt 2 began before its end"),
         (2, "running", ""),
     ]
+
+
+def told(settings):
+    return [day.state for day in status(settings, MONDAY, MONDAY)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_attempt_that_is_stopped_tells_its_end(settings, first, number):
+    first.send_signal(number)
+    _, complained = first.communicate(timeout=60)
+    assert first.returncode == 130
+    assert complained == f"recpipe promote_model: {STOPPED}\n"
+    assert runs(settings, "status, message, ended_at is not null") == [("failed", STOPPED, True)]
+    assert told(settings) == ["failed in promote_model"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_stopped_lets_its_job_tell_its_end(settings, number):
+    delta.append(settings.lake, RECOMMENDATIONS, [recommendation("U1", 1, "a")])
+    command = [sys.executable, "-c", "from recpipe.cli import main; main()", "run", "publish", "--ds", str(MONDAY)]
+    with delta.table_lock(settings.lake, RECOMMENDATIONS_CURRENT), subprocess.Popen(command) as running:
+        deadline = time.monotonic() + 60
+        while not runs(settings):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(1)  # it waits for the lock
+        running.send_signal(number)
+        assert running.wait(30) != 0
+    assert runs(settings, "status, message") == [("failed", STOPPED)]
+
+
+def test_an_attempt_that_was_killed_runs_as_far_as_anyone_knows_until_no_job_is_under_way(settings, first):
+    running = f"running promote_model since {datetime.now(UTC):%Y-%m-%d}"
+    assert told(settings)[0].startswith(running)
+    with job_under_way(settings.lake):
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        assert told(settings)[0].startswith(running)
+        assert commands(status(settings, MONDAY, MONDAY)) == []
+    assert told(settings) == ["killed in promote_model"]
+    assert commands(status(settings, MONDAY, MONDAY)) == [f"recpipe run night --ds {MONDAY}"]
+    with no_job_under_way(settings.lake):  # asking held nothing
+        pass
 
 
 def test_other_jobs_and_days_are_no_newer_attempts(settings):

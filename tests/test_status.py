@@ -5,6 +5,7 @@ import pytest
 from recpipe import delta
 from recpipe.environments import JOBS
 from recpipe.errors import UserError
+from recpipe.job_lock import job_under_way
 from recpipe.model.anchors import champion
 from recpipe.settings import Settings, code_hash
 from recpipe.status import SHOWN_DAYS, commands, status
@@ -70,7 +71,9 @@ def test_a_night_that_ended_half_way_names_the_jobs_it_lacks(settings):
 
 def test_an_attempt_without_an_end_is_running_as_far_as_anyone_knows(settings):
     ran(settings, attempt(MONDAY, "ingest_reviews", "running"))
-    assert states(settings) == {MONDAY: "running ingest_reviews since 2024-01-05 00:00, no end known"}
+    with job_under_way(settings.lake):
+        assert states(settings) == {MONDAY: "running ingest_reviews since 2024-01-05 00:00, no end known"}
+    assert states(settings) == {MONDAY: "killed in ingest_reviews"}
 
 
 def test_a_fresh_lake_has_no_days_and_a_wrong_span_is_refused(settings):
@@ -144,7 +147,8 @@ def test_a_day_is_stale_when_its_vectors_are_not_the_champions(settings):
 def test_each_stretch_of_days_has_one_command_that_mends_it(settings):
     ran(settings, *night(MONDAY, embed={"status": "failed"}), *night(WEDNESDAY), attempt(FRIDAY, "embed", "running"))
     saturday, sunday = FRIDAY + timedelta(days=1), FRIDAY + timedelta(days=2)
-    days = status(settings, MONDAY, sunday, {saturday: "stopped: 52 of 400 rejected"})
+    with job_under_way(settings.lake):
+        days = status(settings, MONDAY, sunday, {saturday: "stopped: 52 of 400 rejected"})
     assert [day.wants_a_run for day in days] == [True, True, False, True, False, False, True]
     assert commands(days) == [
         f"make backfill FROM={MONDAY} TO={TUESDAY}",
