@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 from recpipe.model.content import ItemContent
 from recpipe.model.examples import Sequences
@@ -29,16 +30,27 @@ def new_model(settings: ModelSettings, content: ItemContent, sequences: Sequence
 
 @torch.no_grad()
 def _silence_unused(model: TwoTower, content: ItemContent) -> None:
-    """Zero the vectors of words, brands and the like that none of the items has.
+    """Zero the vectors of words, brands and the like that none of the items has, and what is made of pictures if no
+    item has one.
 
-    Nothing would train them, and random ones would steer the items that have them later.
+    Nothing would train them, and random ones would steer the items that have them later. What is zero says nothing, see
+    `item_encoders`.
     """
     for name, encoder in model.item_tower.encoders.items():
-        if name != "image":
+        if name == "image":
+            if not content.image.any():
+                nn.init.zeros_(encoder.out.weight)
+        else:
             used = torch.from_numpy(np.unique(getattr(content, name)))
             kept = encoder.embedding.weight[used]
             encoder.embedding.weight.zero_()
             encoder.embedding.weight[used] = kept
+
+
+def asked_in_vain(settings: ModelSettings, content: ItemContent, sequences: Sequences) -> list[str]:
+    """What the settings ask for that no item or user of a training has."""
+    inputs = [name for name in settings.item_inputs if name != "id" and not content.says([name]).any()]
+    return inputs + ["user_attributes"] * (settings.user_attributes and not sequences.attributes.any())
 
 
 def tower_config(

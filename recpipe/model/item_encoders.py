@@ -19,7 +19,7 @@ class Categories(nn.Module):
         self.embedding = embedding(config.categories, config.size)
 
     def forward(self, items: Items) -> tuple[Tensor, Tensor]:
-        known = in_range(items.categories, self.embedding)
+        known = learned_of(items.categories, self.embedding)
         return summed(known, self.embedding), (known > 0).any(dim=1)
 
 
@@ -31,7 +31,7 @@ class Number(nn.Module):
         self.name, self.embedding = name, embedding(count, size)
 
     def forward(self, items: Items) -> tuple[Tensor, Tensor]:
-        known = in_range(getattr(items, self.name), self.embedding)
+        known = learned_of(getattr(items, self.name), self.embedding)
         return self.embedding(known), known > 0
 
 
@@ -102,7 +102,7 @@ class Text(nn.Module):
     def forward(self, items: Items) -> tuple[Tensor, Tensor]:
         lengths = (items.text > 0).sum(dim=1)  # padding is on the right, and unknown words are anywhere
         longest = max(int(lengths.max()) if len(lengths) else 0, 1)
-        tokens = in_range(items.text[:, :longest], self.embedding)
+        tokens = learned_of(items.text[:, :longest], self.embedding)
         return self.encoder(tokens), (tokens > 0).any(dim=1)
 
 
@@ -121,7 +121,8 @@ class Picture(nn.Module):
     def forward(self, items: Items) -> tuple[Tensor, Tensor]:
         rows, of_item = items.image.unique(return_inverse=True)
         x = self.layers(items.pixels[rows].float() / 127.5 - 1)  # (pictures, size, side / 8, side / 8)
-        return F.embedding(of_item, self.out(x.mean(dim=(2, 3)))), items.image > 0
+        learned = self.out.weight.any()  # zeros: no item of the training had a picture
+        return F.embedding(of_item, self.out(x.mean(dim=(2, 3)))), (items.image > 0) & learned
 
 
 ENCODERS: dict[str, Callable[[ItemTowerConfig], nn.Module]] = {
@@ -149,6 +150,8 @@ def summed(numbers: Tensor, table: nn.Embedding, *, over_root: bool = False) -> 
     return total / (numbers > 0).sum(dim=1, keepdim=True).clamp(min=1).sqrt() if over_root else total
 
 
-def in_range(numbers: Tensor, table: nn.Embedding) -> Tensor:
-    """Numbers that the table holds; one that was given after the training counts as none."""
-    return torch.where(numbers < table.num_embeddings, numbers, 0)
+def learned_of(numbers: Tensor, table: nn.Embedding) -> Tensor:
+    """Numbers that something of the training had; another, whose vector is zero or that was given later, counts as
+    none."""
+    held = torch.where(numbers < table.num_embeddings, numbers, 0)
+    return held if table.training else held * table.weight.any(dim=1)[held]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recpipe.errors import UserError
-from recpipe.model.assembly import new_model
+from recpipe.model.assembly import asked_in_vain, new_model
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import Catalogue
 from recpipe.model.examples import Sequences, known_items, positions
@@ -98,6 +98,8 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     raw = read_epoch()
     known = known_items(raw.items)
     content, sequences = catalogue.of_items(known).content, _placed(raw, known)
+    if missing := asked_in_vain(settings, content, sequences):
+        ranks.say(f"the settings ask for {', '.join(missing)}, which no item or user of the training has")
     model = new_model(settings, content, sequences, device)
     warm = start is not None and warmed(model, known, content, start, ranks)
     items = Items.of(np.arange(len(known)), content, device)

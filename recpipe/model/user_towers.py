@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recpipe.model.item_encoders import in_range, summed
+from recpipe.model.item_encoders import learned_of, summed
 
 GAP_BUCKETS = 14
 """Time gaps by powers of two of days: 0, 1, 2-3, 4-7, …, 4096 and more."""
@@ -155,7 +155,7 @@ class Attributes(nn.Module):
 
     def forward(self, attributes: Tensor) -> Tensor:
         """attributes: (batch, most of a user), 0 unknown. Gives (batch, size)."""
-        known = in_range(attributes, self.embedding)
+        known = learned_of(attributes, self.embedding)
         if self.training and self.dropout:
             known = known * (torch.rand(len(known), 1, device=known.device) >= self.dropout)
         return summed(known, self.embedding, over_root=True)

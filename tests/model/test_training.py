@@ -12,7 +12,7 @@ import torch
 from recpipe.errors import UserError
 from recpipe.model import objective
 from recpipe.model.assembly import new_model
-from recpipe.model.content import Catalogue
+from recpipe.model.content import Catalogue, ItemContent
 from recpipe.model.examples import Sequences
 from recpipe.model.training import _precision, learning_rate, optimizer_of, train, vectors
 from recpipe.model.user_towers import USER_TOWERS
@@ -77,16 +77,34 @@ def test_of_a_history_that_is_longer_than_the_models_the_last_items_count():
     np.testing.assert_array_equal(found, wanted)
 
 
-def test_a_word_or_brand_that_no_item_of_the_training_has_says_nothing():
-    some = np.where(np.arange(20) % 2, 1, 3).astype(np.int32)  # 2 is of no item, as were those that came later
-    of_items = replace(ITEMS.content, brand=some, price=some, categories=some[:, None], text=some[:, None])
-    inputs = ("id", "brand", "price", "categories", "text")
-    model = train(
-        lambda: walks(100), replace(ITEMS, content=of_items), small(epochs=1, item_inputs=inputs), seed=3
-    ).model
-    for name in inputs[1:]:
-        norms = model.item_tower.encoders[name].embedding.weight.norm(dim=1)
+@pytest.mark.parametrize(("encoder", "fusion"), [("mean", "sum"), ("cnn", "gated"), ("transformer", "concat")])
+def test_a_word_brand_or_picture_that_no_item_of_the_training_has_says_nothing(encoder, fusion):
+    one = np.append(np.where(np.arange(20) % 2, 1, 3), [2, 2, 2])  # 2 is of the three new items alone, as a picture is
+    several = np.stack([np.append(one[:20], [2, 1, 1]), np.append(np.zeros(20), [0, 0, 2])], axis=1)
+    image = np.append(np.zeros(20), [1, 1, 1])
+    numbers = (array.astype(np.int32) for array in (several, one, one, several, image))
+    catalogue = Catalogue(np.arange(23, dtype=np.int32), ItemContent(*numbers, np.full((2, 3, 8, 8), 200, np.uint8)))
+    inputs = ("id", "brand", "price", "categories", "text", "image")
+    settings = small(epochs=1, item_inputs=inputs, text_encoder=encoder, fusion=fusion, image_size=8)
+    found = train(lambda: walks(100), catalogue, settings, seed=3)
+    for name in inputs[1:-1]:
+        norms = found.model.item_tower.encoders[name].embedding.weight.norm(dim=1)
         assert (norms > 0).tolist() == [False, True, False, True], name
+
+    _, items = vectors(found.model, found.known, walks(1), catalogue)
+    unheard_of, heard_of, both = items[20:, :-1]
+    assert not unheard_of.any()
+    assert heard_of.any()
+    np.testing.assert_array_equal(both, heard_of)
+
+
+def test_what_the_settings_ask_for_and_no_item_or_user_has_is_told(capsys):
+    settings = small(epochs=1, item_inputs=("id", "brand", "image"), user_attributes=True)
+    train(lambda: walks(50), CONTENT, settings, seed=3)
+    told = "the settings ask for {}, which no item or user of the training has"
+    assert told.format("user_attributes") in capsys.readouterr().out
+    train(lambda: walks(50), ITEMS, settings, seed=3)
+    assert told.format("brand, image, user_attributes") in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", USER_TOWERS)

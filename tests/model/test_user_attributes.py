@@ -86,5 +86,7 @@ def test_an_attribute_that_nobody_had_in_training_says_nothing():
     sequences, _ = users(100, seed=2)
     sequences.attributes[:, 2] = np.where(sequences.attributes[:, 2] == 6, 0, sequences.attributes[:, 2])
     settings = ModelSettings(embedding_size=8, batch_size=32, epochs=2, user_attributes=True)
-    vectors = train(lambda: sequences, nothing_known(range(ITEMS)), settings, 3).model.attributes.embedding.weight
-    assert (vectors.abs().sum(dim=1) > 0).tolist() == [number not in (0, 6) for number in range(8)]
+    of_users = train(lambda: sequences, nothing_known(range(ITEMS)), settings, 3).model.attributes
+    assert (of_users.embedding.weight.abs().sum(dim=1) > 0).tolist() == [number not in (0, 6) for number in range(8)]
+    beside_it, alone = of_users(torch.tensor([[1, 6], [1, 0]]))
+    assert torch.equal(beside_it, alone)
