@@ -94,9 +94,13 @@ class TwoTower(nn.Module):
         return F.normalize(catalogue[:-1], dim=-1)
 
     def bias(self, items: Items) -> Tensor:
-        """(n,): the items' own, and for one without an id that of the least liked, since nobody had it yet."""
-        least = self.item_bias.detach().min() if len(self.item_bias) else self.log_scale.new_zeros(())
-        return F.embedding(items.ids, torch.cat([self.item_bias, least[None]])[:, None])[:, 0]
+        """(n,): the items' own, and for one without an id that below which a twentieth of them lies: nobody had it yet,
+        and the least of all is an outlier, the further off the more items there are."""
+        own = self.item_bias
+        if self.training:  # where each item has one
+            return F.embedding(items.ids, own[:, None])[:, 0]
+        low = own.detach().kthvalue(math.ceil(len(own) / 20)).values if len(own) else own.new_zeros(())
+        return F.embedding(items.ids, torch.cat([own, low[None]])[:, None])[:, 0]
 
     def user_vectors(self, catalogue: Tensor, rows: Tensor, days: Tensor, types: Tensor, attributes: Tensor) -> Tensor:
         """What is stored of a user: (batch, size + 1), whose last number is 1 for the item's bias."""

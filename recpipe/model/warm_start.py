@@ -51,7 +51,7 @@ def take_over(model: TwoTower, known: NDArray[np.int32], content: ItemContent, s
     """Give ``model`` what ``start`` learned; the graph stays, which is of the new rows.
 
     Items are found by their numbers, words and the like have theirs for ever. The id of an item that ``start`` did not
-    know is zero, so that at first its vector is made from its content alone and its bias is the least. One of which
+    know is zero, so that at first its vector is made from its content alone and its bias is a low one. One of which
     nothing else is known keeps its random id: all such would have one vector, and no direction to begin with. So do
     words, brands and the like keep their random vectors of which ``start`` has zeros, since none of its items had them:
     where nothing has a length, `F.normalize` has a gradient that AdamW does not forget. So do pictures.

@@ -195,3 +195,13 @@ def test_an_item_without_an_id_is_ranked_by_its_content():
     assert np.isfinite(user).all()
     nobody = of_strangers(*(np.array([[pad, value]]) for pad, value in ((-1, 6), (0, 19_000), (0, 4))))
     assert not np.allclose(vectors(two_tower, known, nobody, catalogue)[0], user)
+
+
+def test_the_bias_of_an_item_without_an_id_is_low_but_no_outlier():
+    two_tower = model(config(100))
+    with torch.no_grad():
+        two_tower.item_bias.copy_(torch.arange(100.0).roll(7))
+        two_tower.item_bias[3] = -1000
+    known = sorted(two_tower.item_bias.tolist())
+    without = two_tower.bias(Items.of(np.array([3, 100]), content(2)))
+    assert without.tolist() == [-1000, known[4]]
