@@ -162,10 +162,19 @@ _DRAWN = "a loss over drawn negatives (sampled_softmax, bpr or bce)"
 _NEEDS: tuple[tuple[str, str, Callable[[SimpleNamespace], bool]], ...] = (
     ("heads", "user_tower attention", lambda model: model.user_tower == "attention"),
     ("heads", "an embedding_size that it divides", lambda model: model.embedding_size % model.heads == 0),
+    ("text_encoder", "text in item_inputs", lambda model: "text" in model.item_inputs),
     (
         *("text_encoder", "an even embedding_size with transformer"),
         lambda model: model.text_encoder != "transformer" or model.embedding_size % 2 == 0,
     ),
+    ("image_size", "image in item_inputs", lambda model: "image" in model.item_inputs),
+    ("id_dropout", "id and another of item_inputs", lambda model: {"id"} < set(model.item_inputs)),
+    ("edge_dropout", "graph", lambda model: model.graph),
+    ("id_weight_decay", "id in item_inputs", lambda model: "id" in model.item_inputs),
+    ("sampler", _DRAWN, lambda model: model.loss != "softmax"),
+    ("negatives", _DRAWN, lambda model: model.loss != "softmax"),
+    ("negatives", "to be 2 or more with sampler mixed", lambda model: model.sampler != "mixed" or model.negatives > 1),
+    ("logq", "loss sampled_softmax", lambda model: model.loss == "sampled_softmax"),
     ("hardest", _DRAWN, lambda model: model.loss != "softmax"),
     ("hardest", "as many negatives or more", lambda model: model.hardest <= model.negatives),
     (
@@ -173,7 +182,8 @@ _NEEDS: tuple[tuple[str, str, Callable[[SimpleNamespace], bool]], ...] = (
         lambda model: model.loss != "sampled_softmax" or model.logq == "none",
     ),
 )
-"""What a setting needs to be other than its default, of those above it."""
+"""What a setting needs, of those above it, to be other than its default: elsewhere it would change nothing, and make
+every day stale for it."""
 
 
 class GateSettings(Section):

@@ -57,17 +57,33 @@ def test_a_wrong_value_is_refused_by_its_name(monkeypatch, name, value):
         ("heads=2 user_tower=gru", "HEADS: any but 1 needs user_tower attention"),
         ('item_inputs=["id","id"]', "ITEM_INPUTS: expected each input once"),
         ("embedding_size=33 text_encoder=transformer", "TEXT_ENCODER: any but mean needs an even embedding_size"),
+        ('text_encoder=cnn item_inputs=["id"]', "TEXT_ENCODER: any but mean needs text in item_inputs, found 'cnn'"),
+        ("image_size=64", "IMAGE_SIZE: any but 32 needs image in item_inputs, found '64'"),
+        ('id_dropout=0 item_inputs=["id"]', "ID_DROPOUT: any but 0.3 needs id and another of item_inputs"),
+        ('id_dropout=0 item_inputs=["text"]', "ID_DROPOUT: any but 0.3 needs id and another of item_inputs"),
+        ('id_weight_decay=0 item_inputs=["text"]', "ID_WEIGHT_DECAY: any but 0.3 needs id in item_inputs"),
+        ("edge_dropout=0 graph=false", "EDGE_DROPOUT: any but 0.5 needs graph"),
+        ("sampler=uniform", "SAMPLER: any but mixed needs a loss over drawn negatives"),
+        ("negatives=64", "NEGATIVES: any but 2048 needs a loss over drawn negatives"),
+        ("negatives=1 loss=bce", "NEGATIVES: any but 2048 needs to be 2 or more with sampler mixed, found '1'"),
+        ("logq=streaming loss=bpr", "LOGQ: any but counts needs loss sampled_softmax"),
         ("hardest=5", "HARDEST: any but 0 needs a loss over drawn negatives"),
         ("hardest=5 negatives=4 loss=bpr", "HARDEST: any but 0 needs as many negatives or more, found '5'"),
         ("hardest=5 loss=sampled_softmax", "HARDEST: any but 0 needs logq none with loss sampled_softmax"),
     ],
 )
-def test_choices_of_the_model_that_clash_are_refused_by_name(monkeypatch, found, message):
+def test_choices_of_the_model_that_clash_or_change_nothing_are_refused_by_name(monkeypatch, found, message):
     for setting in found.split():
         name, value = setting.split("=")
         monkeypatch.setenv(f"RECPIPE_MODEL__{name.upper()}", value)
     with pytest.raises(UserError, match=f"^setting RECPIPE_MODEL__{message}"):
         read_settings()
+
+
+def test_a_default_is_taken_wherever_it_changes_nothing(monkeypatch):
+    for name, value in {"SAMPLER": "mixed", "IMAGE_SIZE": "32", "EDGE_DROPOUT": "0.5", "GRAPH": "false"}.items():
+        monkeypatch.setenv(f"RECPIPE_MODEL__{name}", value)
+    read_settings()
 
 
 def test_an_unknown_setting_in_the_file_is_refused(home):

@@ -125,8 +125,8 @@ def test_a_place_in_a_text_behind_those_of_the_training_says_nothing():
 
 
 def test_logq_corrects_a_softmax_alone():
-    def losses(**changes: object) -> list[float]:
-        settings = small(epochs=2, sampler="mixed", negatives=10, **changes)
+    def losses(loss: str, logq: str) -> list[float]:
+        settings = small(epochs=2, negatives=10, loss=loss).model_copy(update={"logq": logq})  # refused for most losses
         return [epoch.loss for epoch in train(lambda: walks(100), ITEMS, settings, seed=3).log]
 
     for loss in ("bpr", "bce"):
