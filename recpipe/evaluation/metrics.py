@@ -64,13 +64,18 @@ def top_k(scores: NDArray[np.floating], k: int, seed: int = 0) -> NDArray[np.int
     wanted = min(k, columns)
     if wanted == 0:
         return best
+    draws = np.random.default_rng(seed)
     floor = np.maximum(_floor(scores, wanted), np.finfo(scores.dtype).min)  # above -inf
-    rows, items = np.divmod(np.flatnonzero(scores >= floor), columns)
+    reach = scores >= floor
+    for row in np.flatnonzero(reach.sum(axis=1) > wanted * GROUP):  # more than lie above the floor: ties with it
+        tied = np.flatnonzero(scores[row] == floor[row])
+        reach[row, tied] = False
+        reach[row, draws.choice(tied, min(wanted, len(tied)), replace=False)] = True
+    rows, items = np.divmod(np.flatnonzero(reach), columns)
     values = scores[rows, items]
     if np.isnan(scores).any() or np.isposinf(values).any():
         raise ValueError("expected finite scores, or -inf for an item left out; found NaN or +inf")
-    draws = np.random.default_rng(seed).random(len(rows))
-    order = np.lexsort((draws, -values, rows))
+    order = np.lexsort((draws.random(len(rows)), -values, rows))
     rows, items = rows[order], items[order]
     places = np.arange(len(rows)) - np.searchsorted(rows, np.arange(count))[rows]  # from 0 in each row
     best[rows[places < wanted], places[places < wanted]] = items[places < wanted]

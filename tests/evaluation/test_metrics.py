@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -121,3 +122,16 @@ def test_equal_scores_of_many_candidates_are_drawn_evenly():
     best = top_k(np.zeros((4000, 1000), dtype=np.float32), 1)
     thirds = np.bincount(best[:, 0] * 3 // 1000, minlength=3) / 4000
     np.testing.assert_allclose(thirds, 1 / 3, atol=0.03)
+
+
+def test_where_nearly_all_scores_are_equal_ranking_takes_little_more_memory_than_the_scores():
+    scores = np.zeros((100, 20_000), dtype=np.float32)
+    scores[:, 7] = 1
+    tracemalloc.start()
+    best = top_k(scores, 10)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (best[:, 0] == 7).all()
+    assert (best >= 0).all()
+    assert len(np.unique(best)) > 800
+    assert most < 3 * scores.nbytes
