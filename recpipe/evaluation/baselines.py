@@ -1,6 +1,7 @@
 """What a model must beat, from the same rows that trained it: popularity, and two of the library `implicit`.
 
-Each gives the scores of all candidates for the users that a model is judged on.
+Each gives the scores of all candidates for the users that a model is judged on, -inf where it says nothing of one. A
+shop that served it would fill the places left with popular items, as a night does: see `metrics.filled`.
 """
 
 import warnings
@@ -24,7 +25,6 @@ RECENT_DAYS = 30
 EPOCH = date(1970, 1, 1)
 NEIGHBOURS = 100
 FACTORS = 64
-POPULAR_RECENT = "popular_recent"
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,17 @@ class Known:
         return np.bincount(self._users_by_item(self.items_had).indices, minlength=self.candidates)
 
     @cached_property
+    def popular(self) -> NDArray[np.integer]:
+        """(candidates,): the most popular first, in a night's order: by the last RECENT_DAYS days, by all time, then
+        by number, whose order is that of ids within an arrival."""
+        recent = popular_recent(self.items_had, self.days, self.candidates, self.until)
+        return np.lexsort((-self.all_time, -recent))
+
+    @cached_property
+    def all_time(self) -> NDArray[np.floating]:
+        return popular_all_time(self.items_had, self.candidates)
+
+    @cached_property
     def items_had(self) -> NDArray[np.integer]:
         """As ``items``, without those that were only met: popular lists are of these, as the served ones are."""
         return np.where(self.had, self.items, -1)
@@ -65,14 +76,14 @@ def baselines(known: Known, histories: Lists, seed: int) -> Mapping[str, Scores]
     """All of them by name, ``histories`` being what the judged users met."""
     met = known.matrix
     profiles = _ones(*histories.cells(0, len(histories)), (len(histories), known.candidates))
-    popular = popular_all_time(known.items_had, known.candidates)
+    by_all_time = known.popular[np.argsort(-known.all_time[known.popular], kind="stable")]
     with threadpool_limits(1, "blas"):  # implicit has threads of its own, and one gives the same bits everywhere
         return {
-            "popular_all_time": _for_all(popular),
-            POPULAR_RECENT: _for_all(popular_recent(known.items_had, known.days, known.candidates, known.until)),
-            "popular_in_category": popular_in_category(popular, histories, known.categories),
-            "item_knn": item_knn(met, profiles),
-            "als": als(met, profiles, seed),
+            "popular_all_time": _in_order(by_all_time),
+            "popular_recent": _in_order(known.popular),
+            "popular_in_category": _positive(popular_in_category(known.all_time, histories, known.categories)),
+            "item_knn": _positive(item_knn(met, profiles)),
+            "als": _positive(als(met, profiles, seed)),
         }
 
 
@@ -120,6 +131,24 @@ def als(met: csr_matrix, profiles: csr_matrix, seed: int) -> Scores:
     model = AlternatingLeastSquares(factors=FACTORS, num_threads=1, random_state=seed)
     model.fit(met, show_progress=False)
     return products(model.recalculate_user(np.arange(profiles.shape[0]), profiles), model.item_factors)
+
+
+def _in_order(candidates: NDArray[np.integer]) -> Scores:
+    """The first of them best, alike for every user."""
+    scores = np.empty(len(candidates))
+    scores[candidates] = np.arange(len(candidates), 0, -1)
+    return _for_all(scores)
+
+
+def _positive(scores: Scores) -> Scores:
+    """Those above 0: what has no neighbour, factor or category in common with the user has a score of 0."""
+
+    def of_those(first: int, last: int) -> NDArray[np.floating]:
+        found = scores(first, last)
+        found[found <= 0] = -np.inf
+        return found
+
+    return of_those
 
 
 def _for_all(scores: NDArray[np.floating]) -> Scores:

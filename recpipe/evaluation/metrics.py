@@ -116,6 +116,24 @@ def ranked_lists(scores: Scores, seen: Lists, k: int) -> NDArray[np.integer]:
     return lists
 
 
+def filled(lists: NDArray[np.integer], popular: NDArray[np.integer], seen: Lists) -> NDArray[np.integer]:
+    """The lists with their empty places taken by popular items, as `top_k.rank_block` fills them on a night.
+
+    Args:
+        lists: (users, k), see `ranked_lists`.
+        popular: candidates, the most popular first.
+        seen: by user, candidates that must not be taken.
+    """
+    lists, k = lists.copy(), lists.shape[1]
+    for row in np.flatnonzero(lists[:, -1] < 0):
+        chosen = lists[row][lists[row] >= 0]
+        taken = np.concatenate([chosen, seen.values[seen.offsets[row] : seen.offsets[row + 1]]])
+        likely = popular[: k + len(taken)]
+        fill = likely[~np.isin(likely, taken)][: k - len(chosen)]
+        lists[row, len(chosen) : len(chosen) + len(fill)] = fill
+    return lists
+
+
 def products(users: NDArray[np.floating], items: NDArray[np.floating]) -> Scores:
     """Scores that are the dot products of vectors: (users, size) and (candidates, size)."""
     return lambda first, last: users[first:last] @ items.T

@@ -1,8 +1,9 @@
 """How a candidate does beside the baselines and the champion, on the users of an anchor's evaluation examples."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Self
 
 import numpy as np
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 from recpipe import delta
 from recpipe.evaluation import lists as list_figures
-from recpipe.evaluation.baselines import POPULAR_RECENT, Known, baselines
+from recpipe.evaluation.baselines import Known, baselines
 from recpipe.evaluation.bootstrap import Interval
 from recpipe.evaluation.gate import CHAMPION, Check, compared, enough_users, finite, lists_hold
-from recpipe.evaluation.metrics import METRICS, Lists, ranked_lists, targets_found
+from recpipe.evaluation.metrics import METRICS, Lists, filled, ranked_lists, targets_found
 from recpipe.evaluation.segments import Segments, by_category, by_history, by_popularity
 from recpipe.model.anchors import Plan
 from recpipe.model.batches import TrainingFiles
@@ -101,9 +102,9 @@ class Outcome:
 def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Checkpoint | None = None) -> Judgement:
     """Measure the candidate, the baselines and the champion on one set of users.
 
-    Ranked are all items that the candidate has a vector for, but those that the user has; for the champion, those that
-    it has one for, as it would serve them; a user for whom a model has no vector gets popular items, as on a night. A
-    target that is none of the ranked, such as an item that nobody knew at the cut, counts as missed, for every model.
+    Each is judged by the lists that it would serve: of the items that it says something about, but those that the user
+    has, and where they do not fill a list, of popular ones out of all items. A target that is none of them, such as an
+    item that nobody knew at the cut, counts as missed, for every model.
     Users without a history at the cut are no part of it: no model can rank for them, and each would be given the same
     popular items. What that gives them is told apart, and with the others.
 
@@ -111,21 +112,20 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
     """
     torch.set_num_threads(settings.model.threads)  # as in training: another number may round sums differently
     users = read_evaluation_users(settings.lake, plan.judges)
-    contest, its_vectors = _contest(settings, plan, candidate, users)
+    models = {MODEL: candidate} | ({} if champion is None else {CHAMPION: champion})
+    contests = {name: _contest(settings, plan, model, users) for name, model in models.items()}
+    ranked, its_vectors = contests[MODEL]
     checks = [enough_users(len(users), settings.gate), finite(its_vectors)]
+    if not (all_finite := checks[-1].passed):
+        del contests[MODEL]
+    contest = _of_all_items(settings, plan, users, models.values())
     known = _known(settings, plan, candidate, contest.ranked)
-    scores = dict(baselines(known, _met(contest), settings.seed))
-    default = ranked_lists(scores[POPULAR_RECENT], Lists.of([[]]), K)
-    lists = {name: ranked_lists(of_model, contest.seen, K) for name, of_model in scores.items()}
-    popular = lists[POPULAR_RECENT]
-    if all_finite := checks[-1].passed:
-        lists[MODEL] = _or_popular(contest.lists(*its_vectors), popular)
+    scores = baselines(known, _met(contest), settings.seed)
+    own = {name: ranked_lists(of_model, contest.seen, K) for name, of_model in scores.items()}
+    own |= {name: _in_another(of.lists(*vectors), of, contest) for name, (of, vectors) in contests.items()}
+    lists = {name: filled(its, known.popular, contest.seen) for name, its in own.items()}
+    default = filled(np.full((1, K), -1), known.popular, Lists.of([[]]))
     outcomes = {name: Outcome.of(its, contest.targets) for name, its in lists.items()}
-    if champion is not None:
-        theirs, vectors = _contest(settings, plan, champion, users)
-        its = _or_popular(theirs.lists(*vectors), _in_another(popular, contest, theirs))
-        outcomes[CHAMPION] = Outcome.of(its, theirs.targets)
-        lists[CHAMPION] = _in_another(its, theirs, contest)
     segments = segments_of(settings, plan, contest, known)
     values = {name: of.by_segment(segments) for name, of in outcomes.items()}
     if all_finite:
@@ -133,10 +133,11 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
         checks += compared(ndcg.pop(MODEL), ndcg, WARM, settings.gate, settings.seed)
         checks.append(lists_hold(lists[MODEL], known.owners, settings.gate))
     strangers = Outcome.of(np.tile(default, (len(users.strangers), 1)), contest.strangers).values()
-    figures = [*_shares(contest, users)]
+    figures = [*_shares(ranked, users)]
+    item_vectors = _spread(its_vectors[1][:, :-1], ranked, contest) if all_finite else None
     for name, of in values.items():
         figures += _figures(name, of, strangers, settings.seed)
-        figures += _list_figures(name, lists[name], contest, known, its_vectors[1][:, :-1] if all_finite else None)
+        figures += _list_figures(name, lists[name], contest, known, item_vectors)
     return Judgement(
         figures=tuple(one for one in figures if not np.isnan(one.value)),
         checks=tuple(checks),
@@ -151,13 +152,23 @@ def _contest(settings: Settings, plan: Plan, model: Checkpoint, users: Evaluatio
     return contest, contest.vectors(model.model, model.known)
 
 
-def _or_popular(lists: NDArray[np.integer], popular: NDArray[np.integer]) -> NDArray[np.integer]:
-    return np.where((lists >= 0).any(axis=1, keepdims=True), lists, popular)
+def _of_all_items(settings: Settings, plan: Plan, users: EvaluationUsers, models: Iterable[Checkpoint]) -> Contest:
+    """Of all items that a night may serve, whether a model ranks them or not."""
+    catalogue = read_catalogue(settings, plan.candidate.ds, inputs=(), image_size=0)
+    everything = reduce(np.union1d, [model.known for model in models], catalogue.numbers)
+    return Contest.of(users, catalogue, everything, inputs=())
 
 
 def _in_another(lists: NDArray[np.integer], one: Contest, other: Contest) -> NDArray[np.integer]:
     """Places of items ranked in ``one`` as places of those in the ``other``, -1 for an item that is not there."""
     return positions(np.append(one.ranked.numbers, -1)[lists], other.ranked.numbers, missing=-1)
+
+
+def _spread(vectors: NDArray[np.floating], one: Contest, other: Contest) -> NDArray[np.floating]:
+    """Vectors of the items ranked in ``one`` as those of the items in the ``other``, 0 for an item that has none."""
+    found = np.zeros((len(other.ranked.numbers), vectors.shape[1]), vectors.dtype)
+    found[np.searchsorted(other.ranked.numbers, one.ranked.numbers)] = vectors
+    return found
 
 
 def _known(settings: Settings, plan: Plan, candidate: Checkpoint, ranked: Catalogue) -> Known:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from recpipe.evaluation.baselines import EPOCH, Known, baselines
 from recpipe.evaluation.bootstrap import Interval
-from recpipe.evaluation.metrics import Lists, hits_among, ndcg_at_k, ranked_lists, recall_at_k
+from recpipe.evaluation.metrics import Lists, filled, hits_among, ndcg_at_k, ranked_lists, recall_at_k
 from recpipe.evaluation.splits import Split, cut_in_time, leave_one_out, random_split, rolling_cuts
 from recpipe.model.examples import positions
 from tests.benchmarks.public_data import REAL, SECONDS_A_DAY
@@ -98,7 +98,8 @@ def judged(split: Split) -> Judged:
     scores = baselines(known, seen, SEED)
     counts, found = targets.lengths(), {}
     for name in SHOWN:
-        hits = hits_among(ranked_lists(scores[name], seen, K), targets)
+        lists = filled(ranked_lists(scores[name], seen, K), known.popular, seen)
+        hits = hits_among(lists, targets)
         found[name] = {metric: of(hits, counts) for metric, of in METRICS.items()}
     return found
 

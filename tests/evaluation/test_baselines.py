@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recpipe.evaluation.baselines import EPOCH, Known, _ones, baselines, item_knn, popular_all_time, popular_recent
-from recpipe.evaluation.metrics import Lists, hits_among, ranked_lists, recall_at_k
+from recpipe.evaluation.metrics import Lists, filled, hits_among, ranked_lists, recall_at_k
 
 UNTIL = date(2024, 3, 31)
 
@@ -41,9 +41,14 @@ def shop():
 def recalls(shop) -> dict[str, float]:
     known, histories, last = shop
     targets = Lists.of(last[:, None].tolist())
-    found = baselines(known, histories, seed=1)
-    lists = {name: ranked_lists(scores, histories, 5) for name, scores in found.items()}
+    lists = lists_of(known, histories)
     return {name: recall_at_k(hits_among(its, targets), targets.lengths()).mean() for name, its in lists.items()}
+
+
+def lists_of(known, histories) -> dict[str, np.ndarray]:
+    """Of five places, as a shop that serves each would show them."""
+    scores = baselines(known, histories, seed=1)
+    return {name: filled(ranked_lists(of, histories, 5), known.popular, histories) for name, of in scores.items()}
 
 
 def test_neighbours_factors_and_categories_find_a_taste_and_popularity_the_most_common_one(shop):
@@ -75,10 +80,30 @@ def test_an_item_twice_in_a_history_counts_once_and_what_is_no_candidate_not_at_
     assert known.matrix.toarray().tolist() == [[0, 1, 0], [1, 0, 1]]
 
 
-def test_where_nobody_had_anything_all_items_are_alike():
+def test_where_nobody_had_anything_all_baselines_serve_items_by_number():
     known = Known(np.full((2, 3), -1), np.zeros((2, 3), int), np.ones((2, 3), bool), UNTIL, np.zeros((3, 1), int))
-    for name, scores in baselines(known, Lists.of([[], []]), seed=1).items():
-        assert len(set(scores(0, 2).ravel().tolist())) == 1, name
+    lists = lists_of(known, Lists.of([[], [1]]))
+    assert len(lists) == 5
+    for name, its in lists.items():
+        assert its.tolist() == [[0, 1, 2, -1, -1], [0, 2, -1, -1, -1]], name
+
+
+def test_where_a_baseline_says_nothing_of_an_item_popular_ones_fill_the_list_as_on_a_night():
+    """Item 6 was had thirty times of old, and items 4 and 5 lately, like 0 and 1, which one user has both; item 2 has
+    a category of its own, and nobody has item 3."""
+    old, lately = np.full((30, 1), 6), np.array([[0, 1], [4, 5], [4, -1], [2, -1]])
+    items = np.concatenate([np.pad(old, [(0, 0), (0, 1)], constant_values=-1), lately])
+    days = np.where(items == 6, days_before(60)[0], days_before(3)[0])
+    categories = np.array([1, 1, 2, 1, 3, 3, 3])[:, None]
+    known = Known(items, days, np.ones(items.shape, bool), UNTIL, categories)
+    assert known.popular.tolist() == [4, 0, 1, 2, 5, 6, 3]
+    lists = {name: its.tolist() for name, its in lists_of(known, Lists.of([[0], [2], [3]])).items()}
+    assert lists["popular_recent"] == [[4, 1, 2, 5, 6], [4, 0, 1, 5, 6], [4, 0, 1, 2, 5]]
+    assert lists["popular_all_time"] == [[6, 4, 1, 2, 5], [6, 4, 0, 1, 5], [6, 4, 0, 1, 2]]
+    assert lists["item_knn"] == [[1, 4, 2, 5, 6], *lists["popular_recent"][1:]]
+    assert lists["als"][2] == lists["popular_recent"][2]
+    assert lists["popular_in_category"][:2] == [[1, 4, 2, 5, 6], lists["popular_recent"][1]]
+    assert lists["popular_in_category"][2][2:] == [4, 2, 5]
 
 
 def test_what_was_only_viewed_tells_of_tastes_and_makes_nothing_popular():
@@ -86,5 +111,5 @@ def test_what_was_only_viewed_tells_of_tastes_and_makes_nothing_popular():
     known = Known(items, np.full((3, 2), days_before(3)[0]), had, UNTIL, np.zeros((3, 1), int))
     assert known.owners.tolist() == [0, 2, 1]
     scores = {name: of(0, 1)[0].tolist() for name, of in baselines(known, Lists.of([[0]]), seed=1).items()}
-    assert scores["popular_all_time"] == scores["popular_recent"] == [0, 2, 1]
+    assert scores["popular_all_time"] == scores["popular_recent"] == [1, 3, 2]
     assert scores["item_knn"][1] > scores["item_knn"][2]

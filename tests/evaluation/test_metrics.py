@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from recpipe.evaluation import metrics
-from recpipe.evaluation.metrics import Lists, hits_among, products, ranked_lists, top_k
+from recpipe.evaluation.metrics import Lists, filled, hits_among, products, ranked_lists, top_k
 
 
 def slow_reference(ranked: list[int], targets: set[int], k: int) -> dict[str, float]:
@@ -94,6 +94,13 @@ def test_d11_seen_items_take_no_rank():
     lists = ranked_lists(lambda *_: np.array([[9.0, 8.0, 7.0]]), Lists.of([[0, 1]]), 2)
     assert lists.tolist() == [[2, -1]]
     assert hits_among(lists, Lists.of([[2]])).tolist() == [[True, False]]
+
+
+def test_empty_places_are_filled_with_popular_items_that_the_user_has_not():
+    lists = np.array([[2, -1, -1], [-1, -1, -1], [5, 4, 3], [1, -1, -1]])
+    found = filled(lists, np.array([1, 2, 0, 3]), Lists.of([[0, -1], [], [], [2, 3]]))
+    assert found.tolist() == [[2, 1, 3], [1, 2, 0], [5, 4, 3], [1, 0, -1]]
+    assert lists[1].tolist() == [-1, -1, -1]
 
 
 def test_an_unknown_target_is_never_found_and_still_counts():
