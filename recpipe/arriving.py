@@ -12,8 +12,7 @@ from typing import NamedTuple
 from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.images import landed_pictures
-from recpipe.landing import Landed, LandedFile, landed_files
-from recpipe.locks import file_lock
+from recpipe.landing import Landed, LandedFile, landed_files, no_ingest
 from recpipe.sources.files import hashed, is_parquet, layout_of, sha256_of
 from recpipe.sources.formats import LINES, Format, Layout
 from recpipe.sources.known import FORMATS
@@ -101,7 +100,7 @@ def ingest_lock(lake: Path) -> Iterator[None]:
 
     What a run staged that was killed is removed here, since one that finds its days sealed stages nothing.
     """
-    with file_lock(lake / ".locks" / "ingest_reviews.lock"):
+    with no_ingest(lake):
         shutil.rmtree(lake / delta.STAGING, ignore_errors=True)
         yield
 

@@ -93,17 +93,15 @@ def land(
     settings, put = read_settings(), landing.replay if replay_from else landing.land
     demo.require_no_made_up_shop(settings.home)
     day = job.parse_day(replay_from) if replay_from else job.parse_arrival_day(arrived_on)
-    sealed = sealed_files(settings.lake)
-    sealed_days = {entry.arrived_on for entry in sealed}
     if format_ == PICTURES:
         if replay_from:
             raise UserError("expected --arrived-on DAY for pictures, which have no dates, found --replay-from")
-        print(images.land_pictures(files, settings.landing, day, sealed_days, settings.images.max_bytes))
+        print(images.land_pictures(files, settings.landing, day, settings.lake, settings.images.max_bytes))
         return
     columns = tuple(filter(None, map(str.strip, (no_header or "").split(","))))
     choice = landing.Choice(format_, known_formats(settings), columns)
-    reports = put(files, choice, settings.landing, day, sealed_days)
-    for said in [*reports, *had_arrived(settings.landing, reports, sealed)]:
+    reports = put(files, choice, settings.landing, day, settings.lake)
+    for said in [*reports, *had_arrived(settings.landing, reports, sealed_files(settings.lake))]:
         print(said)
 
 

@@ -80,7 +80,7 @@ def fetch_images(
             f"expected items in the lake at {lake}, found nothing taken in yet; land metadata and ingest it"
         )
     day = arrived_on or max(sealed) + timedelta(days=1)
-    require_open(day, sealed)
+    require_open(day, lake)
     try:
         with _alone(landing / PICTURES) as aside:
             state = _State(landing / PICTURES / "_fetched.jsonl")
@@ -232,7 +232,7 @@ class _Round:
         day = self.done.arrived_on
         if time.monotonic() - self._looked > SEAL_SECONDS:
             self._looked = time.monotonic()
-            require_open(day, delta.days(self.lake, ARRIVALS))
+            require_open(day, self.lake)
         folder = self.landing / PICTURES / f"arrived_on={day}"
         folder.mkdir(exist_ok=True)
         part.replace(folder / name)

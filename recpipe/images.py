@@ -7,7 +7,7 @@ there as in a URL, such as %2F for a slash.
 import filecmp
 import re
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from recpipe.choice import require_file
 from recpipe.errors import UserError
-from recpipe.landing import aside, landed_files, require_open
+from recpipe.landing import aside, landed_files, no_ingest, require_open
 from recpipe.sources.values import is_id
 from recpipe.tables import PICTURES
 
@@ -67,18 +67,17 @@ def landed_pictures(landing: Path) -> dict[date, list[Path]]:
     return days
 
 
-def land_pictures(
-    files: Sequence[Path], landing: Path, arrived_on: date, sealed_days: Collection[date], max_bytes: int
-) -> str:
+def land_pictures(files: Sequence[Path], landing: Path, arrived_on: date, lake: Path | None, max_bytes: int) -> str:
     """Copy pictures, each named after its item, into the folder of ``arrived_on``; gives a line on what was done.
 
-    All is written aside first, then renamed; the same command once more finishes what was interrupted.
+    All is written aside first, then renamed, unless ``lake`` has taken the day in meanwhile; the same command once more
+    finishes what was interrupted.
 
     Raises:
         UserError: a file is missing, no picture by its first bytes or its name, or too large; its day is sealed,
             another file of its name landed there, or the disk is full.
     """
-    require_open(arrived_on, sealed_days)
+    require_open(arrived_on, lake)
     for path in files:
         _require_picture(path, max_bytes)
     names = [path.name for path in files]
@@ -89,9 +88,11 @@ def land_pictures(
         new = [path for path in files if not _lies_there(path, target)]
         for path in new:
             shutil.copyfile(path, folder / path.name)
-        target.mkdir(parents=True, exist_ok=True)
-        for path in new:
-            (folder / path.name).replace(target / path.name)
+        with no_ingest(lake):
+            require_open(arrived_on, lake)
+            target.mkdir(parents=True, exist_ok=True)
+            for path in new:
+                (folder / path.name).replace(target / path.name)
     known = f"; {len(files) - len(new)} of them had landed before" if len(new) < len(files) else ""
     return f"{len(files):,} pictures on {arrived_on}{known}"
 

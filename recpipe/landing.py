@@ -7,21 +7,22 @@ see `images.py`. Names that start with `_` or `.` are no data.
 import filecmp
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from recpipe import delta
 from recpipe.choice import Choice, Dump, require_file
 from recpipe.errors import UserError
 from recpipe.locks import file_lock
 from recpipe.sources.files import records_of, sha256_of
 from recpipe.sources.formats import Format, Layout
 from recpipe.sources.replay import Origin, cut, cut_name, landed_name, origin_file, read_origin, write_origin
-from recpipe.tables import KINDS, MIN_DAY
+from recpipe.tables import ARRIVALS, KINDS, MIN_DAY
 
 ASIDE = ".landing"
 _DAY_FOLDER = re.compile(r"arrived_on=(\d{4}-\d{2}-\d{2})")
@@ -85,22 +86,23 @@ def _folder_day(folder: Path) -> date:
 
 
 def land(
-    files: Sequence[Path], choice: Choice, landing: Path, arrived_on: date, sealed_days: Collection[date] = frozenset()
+    files: Sequence[Path], choice: Choice, landing: Path, arrived_on: date, lake: Path | None = None
 ) -> list[Landed]:
     """Put whole files into the folder of ``arrived_on``; out of a zip archive, those of its files that have the format.
 
-    All is written aside first, then renamed; the same command once more finishes what was interrupted.
+    All is written aside first, then renamed, unless ``lake`` has taken the day in meanwhile; the same command once more
+    finishes what was interrupted.
 
     Raises:
         UserError: a file is missing, unreadable, empty or of another format, its day is sealed, another file of its
             name landed there, or the disk is full.
     """
-    require_open(arrived_on, sealed_days)
-    return _land(files, choice, landing, partial(_copy, day=arrived_on))
+    require_open(arrived_on, lake)
+    return _land(files, choice, landing, partial(_copy, day=arrived_on), lake)
 
 
 def replay(
-    files: Sequence[Path], choice: Choice, landing: Path, replay_from: date, sealed_days: Collection[date] = frozenset()
+    files: Sequence[Path], choice: Choice, landing: Path, replay_from: date, lake: Path | None = None
 ) -> list[Landed]:
     """Cut historical dumps into the days on which their records would have arrived.
 
@@ -110,26 +112,48 @@ def replay(
     Raises:
         UserError: as `land`.
     """
-    require_open(replay_from, sealed_days)
-    return _land(files, choice, landing, partial(_cut, first=replay_from))
+    require_open(replay_from, lake)
+    return _land(files, choice, landing, partial(_cut, first=replay_from), lake)
 
 
-def _land(files: Sequence[Path], choice: Choice, landing: Path, put: Callable[[Dump, Path], Landed]) -> list[Landed]:
+def _land(
+    files: Sequence[Path], choice: Choice, landing: Path, put: Callable[[Dump, Path], Landed], lake: Path | None
+) -> list[Landed]:
     found = [choice.dump_of(path) for path in files]
     with aside(landing) as folder:
         reports = []
         for dump in found:
             dumps = [dump] if isinstance(dump, Dump) else choice.unpacked(dump, folder / "unpacked")
             reports += [put(dump, folder) for dump in dumps]
-        _move(folder, landing, reports, choice.formats)
+        with no_ingest(lake):
+            moves = _to_move(folder, landing, reports, choice.formats)
+            if moves:
+                require_open(min(_folder_day(place.parent) for place in moves), lake)
+            for place in moves:
+                (landing / place).parent.mkdir(parents=True, exist_ok=True)
+                # First, so that no landed file ever lies there without its origin.
+                origin_file(folder / place).replace(origin_file(landing / place))
+                (folder / place).replace(landing / place)
     return reports
 
 
-def require_open(day: date, sealed_days: Collection[date]) -> None:
+def require_open(day: date, lake: Path | None) -> None:
+    """Raises:
+    UserError: the day is before 1995, or sealed in ``lake``.
+    """
     if day < MIN_DAY:
         raise UserError(f"expected a day from {MIN_DAY} on, found {day}; name a later day")
+    sealed_days = delta.days(lake, ARRIVALS) if lake else ()
     if sealed_days and day <= (last := max(sealed_days)):
         raise UserError(f"expected a day after {last}, up to which all days are sealed, found {day}; name a later day")
+
+
+def no_ingest(lake: Path | None) -> AbstractContextManager[None]:
+    """Held by a run of ingest from when it lists its files until it has sealed their days, and by what adds files.
+
+    Landing waits for it, since a file that came in between would lie in a sealed day, and nobody would read it.
+    """
+    return file_lock(lake / ".locks" / "ingest_reviews.lock") if lake else nullcontext()
 
 
 @contextmanager
@@ -174,8 +198,12 @@ def _cut(dump: Dump, folder: Path, first: date) -> Landed:
     return Landed(cut_name(dump.origin), dump.layout, lines, not_taken=dump.not_taken)
 
 
-def _move(folder: Path, landing: Path, reports: list[Landed], formats: Sequence[Format]) -> None:
-    """Put the written files up; those that lie there already, byte for byte and to be read alike, are left alone."""
+def _to_move(folder: Path, landing: Path, reports: list[Landed], formats: Sequence[Format]) -> list[Path]:
+    """Files in ``folder`` that do not lie there already, byte for byte and to be read alike.
+
+    Raises:
+        UserError: two have one name, or another file of a name lies there.
+    """
     names = [(report.layout.format.kind, report.file) for report in reports]
     if len(set(names)) < len(names):
         raise UserError(
@@ -189,11 +217,7 @@ def _move(folder: Path, landing: Path, reports: list[Landed], formats: Sequence[
             report.known += is_known
             if not (is_known and _is_read_alike(folder / place, landing / place, formats)):
                 moves.append(place)
-    for place in moves:
-        (landing / place).parent.mkdir(parents=True, exist_ok=True)
-        # First, so that no landed file ever lies there without its origin.
-        origin_file(folder / place).replace(origin_file(landing / place))
-        (folder / place).replace(landing / place)
+    return moves
 
 
 def _is_read_alike(new: Path, there: Path, formats: Sequence[Format]) -> bool:

@@ -82,17 +82,19 @@ def test_pictures_land_whole_and_once(tmp_path):
     for file, content in zip(files, (png(), gif()), strict=True):
         file.write_bytes(content)
     landing = tmp_path / "landing"
-    assert land_pictures(files[:1], landing, MONDAY, set(), MAX_INT) == "1 pictures on 2024-01-01"
-    assert land_pictures(files, landing, MONDAY, set(), MAX_INT) == (
+    assert land_pictures(files[:1], landing, MONDAY, None, MAX_INT) == "1 pictures on 2024-01-01"
+    assert land_pictures(files, landing, MONDAY, None, MAX_INT) == (
         "2 pictures on 2024-01-01; 1 of them had landed before"
     )
     folder = landing / "images" / "arrived_on=2024-01-01"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"I1.png": png(), "I2.GIF": gif()}
     files[0].write_bytes(png(3))
     with pytest.raises(UserError, match=r"expected no other file at .*I1\.png, found one"):
-        land_pictures(files, landing, MONDAY, set(), MAX_INT)
+        land_pictures(files, landing, MONDAY, None, MAX_INT)
+    empty_lake(tmp_path / "lake")
+    delta.append(tmp_path / "lake", ARRIVALS, [arrival()])
     with pytest.raises(UserError, match="expected a day after 2024-01-01"):
-        land_pictures(files, landing, MONDAY, {MONDAY}, MAX_INT)
+        land_pictures(files, landing, MONDAY, tmp_path / "lake", MAX_INT)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_what_is_no_picture_does_not_land(tmp_path, name, content, message):
     good.write_bytes(png())
     bad.write_bytes(content)
     with pytest.raises(UserError, match=message):
-        land_pictures([good, bad], tmp_path / "landing", MONDAY, set(), 500)
+        land_pictures([good, bad], tmp_path / "landing", MONDAY, None, 500)
     assert not (tmp_path / "landing" / "images").exists()
 
 

@@ -6,14 +6,19 @@ import os
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from recpipe import delta
 from recpipe import landing as landing_module
+from recpipe.arriving import ingest_lock
 from recpipe.choice import Choice
 from recpipe.errors import UserError
+from recpipe.images import land_pictures
 from recpipe.landing import LandedFile, land, landed_files, replay
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.amazon import REVIEWS_2018
@@ -21,7 +26,11 @@ from recpipe.sources.formats import LINES, Layout
 from recpipe.sources.known import FORMATS, known_formats
 from recpipe.sources.lines import lines_of, read_parts
 from recpipe.sources.replay import Origin, origin_file, origin_lines, read_origin
+from recpipe.tables import ARRIVALS, MAX_INT
+from tests.lakes import empty_lake
+from tests.pictures import png
 from tests.raw_lines import item_2018, landed, review_2018, review_2023, seconds, write_lines
+from tests.rows import arrival
 
 DAY = date(2018, 4, 9)
 REAL = CHECKOUT.parent / "shared" / "data" / "amazon2018_raw"
@@ -143,14 +152,44 @@ def test_two_files_of_one_name_are_refused(tmp_path, landing, put):
     assert everything_in(landing) == []
 
 
+@pytest.fixture
+def lake(tmp_path):
+    empty_lake(tmp_path / "lake")
+    return tmp_path / "lake"
+
+
+def seal(lake, *days):
+    delta.append(lake, ARRIVALS, [arrival(arrived_on=day) for day in days])
+
+
 @pytest.mark.parametrize("put", [land, replay])
-def test_sealed_days_are_refused_and_all_before_them(tmp_path, landing, put):
+def test_sealed_days_are_refused_and_all_before_them(tmp_path, landing, lake, put):
     file = write_lines(tmp_path / "r.json", review_2018())
-    sealed = {date(2018, 4, 10), date(2018, 4, 11)}
+    seal(lake, date(2018, 4, 10), date(2018, 4, 11))
     for day in (DAY, date(2018, 4, 10), date(2018, 4, 11)):
-        message = refusal([file], Choice("amazon-2018"), landing, day, sealed, put=put)
+        message = refusal([file], Choice("amazon-2018"), landing, day, lake, put=put)
         assert message.startswith("expected a day after 2018-04-11")
-    assert put([file], Choice("amazon-2018"), landing, date(2018, 4, 12), sealed)
+    assert put([file], Choice("amazon-2018"), landing, date(2018, 4, 12), lake)
+
+
+def put_pictures(files, _, landing, day, lake):
+    return land_pictures(files, landing, day, lake, MAX_INT)
+
+
+@pytest.mark.parametrize("put", [land, replay, put_pictures])
+def test_a_day_that_a_night_takes_in_meanwhile_is_refused_before_anything_is_moved(tmp_path, landing, lake, put):
+    (tmp_path / "i.png").write_bytes(png())
+    lines = write_lines(tmp_path / "r.json", *(review_2018(unixReviewTime=seconds(f"2018-04-{n}")) for n in (10, 11)))
+    file = tmp_path / "i.png" if put is put_pictures else lines
+    with ThreadPoolExecutor() as beside:
+        with ingest_lock(lake):  # the night has listed its files
+            landing_ = beside.submit(put, [file], Choice("amazon-2018"), landing, date(2018, 4, 10), lake)
+            while not (list((landing / ".landing").rglob(f"{file.name}*")) or landing_.done()):
+                time.sleep(0.01)
+            seal(lake, date(2018, 4, 10))
+        with pytest.raises(UserError, match="expected a day after 2018-04-10, up to which all days are sealed"):
+            landing_.result()
+    assert everything_in(landing) == []
 
 
 def test_another_format_is_refused_with_the_right_one(tmp_path, landing):
