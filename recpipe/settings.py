@@ -374,16 +374,20 @@ class Settings(BaseSettings):
         return self.home / "airflow"
 
     def result_hash(self) -> str:
-        """Hash of the settings that decide what a day's rows are; where and how fast it runs is left out, and what
-        stops a night (drift, rejects, empty days), which decides no row of one that ran."""
+        """Hash of the settings that decide the rows of a day that is run again.
+
+        Left out is where and how fast it runs, what stops a night or a model, and what decides only days to come, since
+        arrivals are sealed and verdicts final: mappings, the gate, and the model but for how its vectors are computed.
+        """
         deciding = self.model_dump_json(
             exclude={
-                *("home", "audit", "spark", "airflow", "images", "drift"),
+                *("home", "audit", "spark", "airflow", "images", "drift", "gate", "sources", "model"),
                 *("full_refresh", "carry_from", "schedule_from", "schedule_until"),
                 *("max_rejected_share", "max_empty_days"),
             }
         )
-        return hashlib.sha256(f"{deciding} {self.images.deciding()}".encode()).hexdigest()[:12]
+        parts = f"{deciding} {self.images.deciding()} {self.model.threads}"
+        return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
     @classmethod
     def settings_customise_sources(

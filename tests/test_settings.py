@@ -1,10 +1,11 @@
 import json
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from recpipe.errors import UserError
-from recpipe.settings import DriftSettings, ImageSettings, Settings, read_settings
+from recpipe.settings import DriftSettings, GateSettings, ImageSettings, ModelSettings, Settings, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -213,25 +214,30 @@ def test_a_wrong_mapping_is_refused_by_its_name(home, name, values, message):
     assert len(str(refusal.value)) < 600
 
 
-def test_a_mapping_decides_rows(home):
-    hashes = {
-        Settings(home=home, sources=sources).result_hash()
-        for sources in ({}, {"orders": ORDERS}, {"orders": {**ORDERS, "time_unit": "ms"}}, {"sales": ORDERS})
-    }
-    assert len(hashes) == 4
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"sources": {"orders": ORDERS}},  # arrivals are sealed
+        {"gate": GateSettings(most_popular=1)},  # verdicts are final, and guardrails only stop
+        {"model": ModelSettings(epochs=1)},  # of anchors to come
+        {"drift": DriftSettings(psi_stops_from=1)},
+        {"max_rejected_share": 0.5, "max_empty_days": 90},
+        {"images": ImageSettings(most_fetched=1)},
+        {"home": Path("/other"), "schedule_until": date(2024, 1, 1)},
+    ],
+)
+def test_what_decides_no_row_of_a_day_that_ran_makes_none_stale(tmp_path, values):
+    assert Settings(**{"home": tmp_path, **values}).result_hash() == Settings(home=tmp_path).result_hash()
+
+
+@pytest.mark.parametrize(
+    "values", [{"k": 11}, {"images": ImageSettings(max_pixels=1)}, {"model": ModelSettings(threads=2)}]
+)
+def test_what_decides_rows_makes_the_days_before_it_stale(tmp_path, values):
+    assert Settings(home=tmp_path, **values).result_hash() != Settings(home=tmp_path).result_hash()
 
 
 def test_a_file_that_is_not_toml_is_refused(home):
     (home / "settings.toml").write_text("k: 5")
     with pytest.raises(UserError, match="expected TOML"):
         read_settings()
-
-
-def test_the_hash_changes_with_what_decides_rows_and_not_with_where_it_runs(tmp_path):
-    plain = Settings(home=tmp_path)
-    assert plain.result_hash() == Settings(home=tmp_path / "other", schedule_until=date(2024, 1, 1)).result_hash()
-    assert plain.result_hash() == Settings(home=tmp_path, images=ImageSettings(most_fetched=1)).result_hash()
-    assert plain.result_hash() == Settings(home=tmp_path, drift=DriftSettings(psi_stops_from=1)).result_hash()
-    assert plain.result_hash() == Settings(home=tmp_path, max_rejected_share=0.5, max_empty_days=90).result_hash()
-    assert plain.result_hash() != Settings(home=tmp_path, k=11).result_hash()
-    assert plain.result_hash() != Settings(home=tmp_path, images=ImageSettings(max_pixels=1)).result_hash()
