@@ -12,7 +12,7 @@ from recpipe.tables import ITEM_EMBEDDINGS, USER_EMBEDDINGS
 def main(ds: date, settings: Settings) -> JobResult:
     decision = champion(settings.lake, ds)
     if decision is None:
-        tables = (ITEM_EMBEDDINGS, USER_EMBEDDINGS)
+        tables = (USER_EMBEDDINGS, ITEM_EMBEDDINGS)  # in this order, see `embed_day`
         versions = {table.name: delta.overwrite_partition(settings.lake, table, [], ds) for table in tables}
         return JobResult(f"no model was promoted up to {ds}: no vectors, popular items serve", versions=versions)
     from recpipe.model.embedding import embed_day  # here: torch and MLflow take seconds to import

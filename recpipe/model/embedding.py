@@ -46,12 +46,13 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
         ds,
         item_vectors,
         checkpoint,
-        item_id=_item_ids(settings, checkpoint, numbers),
+        item_id=_item_ids(settings, ds, checkpoint, numbers),
         item_index=pa.array(numbers, pa.int32()),
     )
+    # Users first: the lists go by the items' model, which a stop between the two leaves as it was.
     versions = {
-        ITEM_EMBEDDINGS.name: delta.overwrite_partition(settings.lake, ITEM_EMBEDDINGS, items, ds),
         USER_EMBEDDINGS.name: delta.overwrite_partition(settings.lake, USER_EMBEDDINGS, users, ds),
+        ITEM_EMBEDDINGS.name: delta.overwrite_partition(settings.lake, ITEM_EMBEDDINGS, items, ds),
     }
     return JobResult(
         f"model {checkpoint.model_version}: vectors for {len(users)} of {len(whom)} users and {len(items)} items",
@@ -61,12 +62,13 @@ def embed_day(settings: Settings, ds: date, decision: Decision) -> JobResult:
     )
 
 
-def _item_ids(settings: Settings, checkpoint: Checkpoint, numbers: NDArray[np.int32]) -> pa.ChunkedArray:
-    """The ids of the items, in their order."""
+def _item_ids(settings: Settings, ds: date, checkpoint: Checkpoint, numbers: NDArray[np.int32]) -> pa.ChunkedArray:
+    """The ids of the items, in their order. Later rows may be left-overs of an ingest that was stopped, see there."""
     with delta.connect(settings.lake, [ITEM_INDEX]) as lake:
         rows = lake.sql(
-            "select item_id from item_index where item_index in (select unnest(?::integer[])) order by item_index",
-            params=[numbers.tolist()],
+            "select item_id from item_index where first_arrived_on <= $ds "
+            "and item_index in (select unnest($numbers::integer[])) order by item_index",
+            params={"ds": ds, "numbers": numbers.tolist()},
         ).to_arrow_table()
     if len(rows) != len(numbers):
         raise UserError(

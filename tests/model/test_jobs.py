@@ -32,6 +32,7 @@ from recpipe.tables import (
     EVERYBODY,
     ITEM_EMBEDDINGS,
     ITEM_FEATURES,
+    ITEM_INDEX,
     METRICS,
     TABLES,
     TRAINING_EXAMPLES,
@@ -491,6 +492,42 @@ def test_without_a_model_a_day_is_cleared(shop, settings):
         (0,),
         (0,),
     ]
+
+
+def stopped_after_a_commit(monkeypatch, ds, its):
+    """Run embed, and stop it between its two commits."""
+    write, done = delta.overwrite_partition, []
+
+    def writes(*arguments):
+        if done:
+            raise KeyboardInterrupt
+        done.append(write(*arguments))
+        return done[0]
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(delta, "overwrite_partition", writes)
+        embed.main(ds, its)
+
+
+def test_d03_an_embed_that_is_stopped_leaves_the_items_of_the_model_before_so_that_no_list_goes_by_them(
+    shop, settings, monkeypatch
+):
+    old = {"ds": day(29), "embedding": [1.0], "model_version": "old", "item_id": "i", "item_index": 0}
+    delta.overwrite_partition(shop.root, ITEM_EMBEDDINGS, [old], day(29))
+    shop.number_items(60)
+    shop.anchor(taste(100), anchor=29, cut=25)
+    shop.features(taste(100), ds=29)
+    stopped_after_a_commit(monkeypatch, day(29), settings())  # with no model
+    assert rows(shop, "select model_version from item_embeddings") == [("old",)]
+    train_two_tower.main(day(29), settings(epochs=3))
+    promote_model.main(day(29), settings(epochs=3))
+    stopped_after_a_commit(monkeypatch, day(29), settings(epochs=3))
+    assert rows(shop, "select model_version from item_embeddings") == [("old",)]
+    assert rows(shop, "select count(*) from user_embeddings") == [(100,)]
+    left = {"first_arrived_on": day(30), "item_id": "of an ingest that was killed", "item_index": 59}
+    delta.append(shop.root, ITEM_INDEX, [left])
+    assert embed.main(day(29), settings(epochs=3)).rows_out[ITEM_EMBEDDINGS.name] == 60
+    assert rows(shop, "select item_id from item_embeddings where item_index = 59") == [("i00059",)]
 
 
 def test_d03_a_model_of_another_lake_writes_nothing(shop, settings):
