@@ -15,15 +15,17 @@ from recpipe.tables import ITEM_FEATURES, RECOMMENDATIONS, USER_FEATURES
 
 _OF_USERS = """
     select coalesce(count(places) / nullif(count(*), 0), 1) as served,
-           coalesce(sum(places) / nullif(count(*) * $k, 0), 1) as fill,
+           coalesce(sum(coalesce(places, 0)) / sum(least($k, items - len(seen))), 1) as fill,
            (select count(*) from recommendations where ds = $ds and not isfinite(score)) as not_finite
-    from user_features left join (
+    from user_features join (select count(*) as items from item_features where ds = $ds) on items > len(seen)
+    left join (
         select user_id, count(*) as places from recommendations where ds = $ds group by user_id
     ) using (user_id) where ds = $ds
 """
+"""Of the users who do not have all there is, and of the places for which there is an item."""
 
 _OF_ITEMS = """
-    select sum(places) as by_model, count(places) / count(*) as coverage,
+    select sum(places) as by_model, count(places) / least(count(*), sum(places)) as coverage,
            coalesce(sum(places) filter (place <= greatest(items // 100, 1)), 0) / sum(places) as of_head
     from (
         select item_id, row_number() over (order by popularity desc, item_index) as place, count(*) over () as items

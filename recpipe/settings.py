@@ -198,11 +198,11 @@ class GateSettings(Section):
     """Users with targets below whom nothing is concluded: a model is not promoted on fewer, and a segment of fewer is
     passed over."""
     least_served: Annotated[float, Field(ge=0, le=1)] = 0.95
-    """Share of the users that a model is judged on who must get a list."""
+    """Share of the users that a model is judged on, but those who have every item, who must get a list."""
     least_fill: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the lists' places that must hold an item."""
+    """Share of the lists' places that must hold an item, of as many as there are items that the user has not."""
     least_coverage: Annotated[float, Field(ge=0, le=1)] = 0.001
-    """Share of the items that must stand in some list."""
+    """Share of the items that must stand in some list; where the lists have fewer places, share of these."""
     most_popular: Annotated[float, Field(ge=0, le=1)] = 0.9
     """Share of the lists' places that the most owned hundredth of the items may take."""
 

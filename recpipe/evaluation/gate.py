@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recpipe.evaluation.bootstrap import Interval
-from recpipe.evaluation.lists import coverage, fill
+from recpipe.evaluation.metrics import Lists
 from recpipe.settings import GateSettings
 
 Values = NDArray[np.floating]
@@ -89,21 +89,24 @@ def no_segment_fallen(candidate: BySegment, reference: BySegment, settings: Gate
     return Check(not fallen, "segments fallen: " + ("; ".join(fallen) or "none"))
 
 
-def lists_hold(lists: NDArray[np.integer], owners: NDArray[np.integer], settings: GateSettings) -> Check:
-    """The lists are full, for nearly every user, and do not show everybody the same few items.
+def lists_hold(lists: NDArray[np.integer], seen: Lists, owners: NDArray[np.integer], settings: GateSettings) -> Check:
+    """The lists are as full as they can be, for nearly every user, and do not show everybody the same few items.
 
     Args:
         lists: (users, k) candidates, -1 where a user has fewer.
+        seen: by user, candidates that are not shown.
         owners: (candidates,): how many users have each.
     """
-    candidates = len(owners)
+    candidates, k = len(owners), lists.shape[1]
+    most = np.minimum(k, candidates - np.bincount(seen.cells(0, len(seen))[0], minlength=len(seen)))
     shown = np.bincount(lists[lists >= 0], minlength=candidates)
+    places = max(shown.sum(), 1)
     head = np.argsort(-owners, kind="stable")[: max(candidates // 100, 1)]
-    of_head = shown[head].sum() / max(shown.sum(), 1)
+    of_head = shown[head].sum() / places
     floors = {
-        "users served": (float((lists[:, 0] >= 0).mean()), settings.least_served),
-        "list fill": (float(fill(lists).mean()), settings.least_fill),
-        "coverage": (coverage(lists, candidates), settings.least_coverage),
+        "users served": (float((lists[most > 0, 0] >= 0).mean()), settings.least_served),
+        "list fill": (float(shown.sum() / max(most.sum(), 1)), settings.least_fill),
+        "coverage": (float(np.count_nonzero(shown) / min(candidates, places)), settings.least_coverage),
     }
     said = [f"{name} {value:.3f} (least {least:g})" for name, (value, least) in floors.items()]
     said.append(f"share of the most owned hundredth {of_head:.3f} (most {settings.most_popular:g})")

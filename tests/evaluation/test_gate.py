@@ -5,6 +5,7 @@ import pytest
 
 from recpipe.evaluation.bootstrap import Interval
 from recpipe.evaluation.gate import CHAMPION, compared, enough_users, finite, lists_hold, not_below_champion
+from recpipe.evaluation.metrics import Lists
 from recpipe.settings import GateSettings
 
 SETTINGS = GateSettings()
@@ -132,33 +133,55 @@ def lists(users: int = 1000, items: int = 500) -> np.ndarray:
 
 
 OWNERS = np.arange(500)[::-1]
+NOTHING_HAD = Lists.of([[]] * 1000)
 
 
 def test_lists_of_all_kinds_of_items_for_everybody_hold():
-    assert lists_hold(lists(), OWNERS, SETTINGS).passed
+    assert lists_hold(lists(), NOTHING_HAD, OWNERS, SETTINGS).passed
 
 
 def test_30_percent_of_the_users_missing_are_refused():
     found = lists()
     found[:300] = -1
-    assert "users served 0.700 (least 0.95)" in lists_hold(found, OWNERS, SETTINGS).said
-    assert not lists_hold(found, OWNERS, SETTINGS).passed
+    assert "users served 0.700 (least 0.95)" in lists_hold(found, NOTHING_HAD, OWNERS, SETTINGS).said
+    assert not lists_hold(found, NOTHING_HAD, OWNERS, SETTINGS).passed
 
 
 def test_half_empty_lists_are_refused():
     found = lists()
     found[:, 4:] = -1
-    assert not lists_hold(found, OWNERS, SETTINGS).passed
+    assert not lists_hold(found, NOTHING_HAD, OWNERS, SETTINGS).passed
 
 
 def test_the_same_few_most_owned_items_for_everybody_are_refused():
     found = lists() % 5
-    assert "share of the most owned hundredth 1.000 (most 0.9)" in lists_hold(found, OWNERS, SETTINGS).said
-    assert not lists_hold(found, OWNERS, SETTINGS).passed
+    assert "share of the most owned hundredth 1.000 (most 0.9)" in lists_hold(found, NOTHING_HAD, OWNERS, SETTINGS).said
+    assert not lists_hold(found, NOTHING_HAD, OWNERS, SETTINGS).passed
 
 
 def test_one_list_for_everybody_covers_too_little():
     same = np.tile(np.arange(40, 50), (1000, 1))
     strict = GateSettings(least_coverage=0.05)
-    assert not lists_hold(same, OWNERS, strict).passed
-    assert lists_hold(lists(), OWNERS, strict).passed
+    assert not lists_hold(same, NOTHING_HAD, OWNERS, strict).passed
+    assert lists_hold(lists(), NOTHING_HAD, OWNERS, strict).passed
+
+
+@pytest.mark.parametrize(("users", "items", "had"), [(200, 5, 1), (200, 2, 1), (40, 30_000, 3)])
+def test_d10_lists_as_whole_as_a_tiny_or_a_huge_shop_allows_hold(users, items, had):
+    """Of different items as many as there are places or items for."""
+    length = min(10, items - had)
+    whole = np.full((users, 10), -1)
+    whole[:, :length] = had + (np.arange(users * length) % (items - had)).reshape(users, length)
+    whole[0] = -1  # has all there is
+    seen = Lists.of([list(range(items)), *[list(range(had))] * (users - 1)])
+    strict = GateSettings(least_served=1, least_fill=1, least_coverage=0.9 if items > users else 0.5)
+    check = lists_hold(whole, seen, np.arange(items)[::-1], strict)
+    assert check.passed, check.said
+
+
+def test_d10_lists_that_lack_what_a_small_shop_has_do_not_hold():
+    found = np.full((200, 10), -1)
+    found[:, 0] = 1
+    check = lists_hold(found, Lists.of([[0]] * 200), np.array([5, 4, 3, 2, 1]), SETTINGS)
+    assert "list fill 0.250 (least 0.5)" in check.said
+    assert not check.passed

@@ -12,7 +12,7 @@ from recpipe.settings import DriftSettings, Settings
 from recpipe.tables import ITEM_FEATURES, RECOMMENDATIONS, RECOMMENDATIONS_CURRENT, USER_FEATURES
 from tests.lakes import empty_lake
 from tests.nights import ITEMS, lists, write_lists, write_night
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, item_feature, user_feature
 
 SETTINGS = {"k": 2, "drift": DriftSettings(least_rows=1)}
 
@@ -128,7 +128,7 @@ def broken_scores(settings):
     [
         (few_users, {}, "users served 0.9091 (least 0.95, RECPIPE_GATE__LEAST_SERVED)"),
         (short_lists, {"least_fill": 0.51}, "list fill 0.5000 (least 0.51, RECPIPE_GATE__LEAST_FILL)"),
-        (few_items, {"least_coverage": 0.021}, "coverage 0.0200 (least 0.021, RECPIPE_GATE__LEAST_COVERAGE)"),
+        (few_items, {"least_coverage": 0.11}, "coverage 0.1000 (least 0.11, RECPIPE_GATE__LEAST_COVERAGE)"),
         (
             the_most_popular,
             {"most_popular": 0.89},
@@ -156,13 +156,51 @@ def with_gate(settings, **limits):
     [
         (few_users, {"least_served": 10 / 11}),
         (short_lists, {"least_fill": 0.5}),
-        (few_items, {"least_coverage": 0.02}),
+        (few_items, {"least_coverage": 0.1}),
         (the_most_popular, {"most_popular": 0.9}),
     ],
 )
 def test_lists_at_the_limit_are_put_up(settings, held, limits):
     held(settings)
     assert publish.main(TUESDAY, with_gate(settings, **limits)).versions
+
+
+def of_shop(settings, users, items, had, listed):
+    """Tuesday of a shop whose users have its first ``had`` items each, and get ``listed`` others, as different ones as
+    there can be."""
+    ids = [f"i{n:03}" for n in range(items)]
+    people = [f"u{n:03}" for n in range(users)]
+    features = [user_feature(user, ds=TUESDAY, seen=list(range(had))) for user in people]
+    delta.overwrite_partition(settings.lake, USER_FEATURES, features, TUESDAY)
+    features = [item_feature(item, n, ds=TUESDAY, popularity=items - n) for n, item in enumerate(ids)]
+    delta.overwrite_partition(settings.lake, ITEM_FEATURES, features, TUESDAY)
+    starts = [had + n * listed % (items - had - listed + 1) for n in range(users)]
+    write_lists(settings.lake, TUESDAY, {u: ids[at : at + listed] for u, at in zip(people, starts, strict=True)})
+
+
+WHOLE = {"least_served": 1, "least_fill": 1, "least_coverage": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("users", "items", "had", "k"),
+    [(200, 5, 1, 10), (200, 2, 1, 10), (200, 300, 5, 1000), (2, 800, 1, 10)],
+    ids=["five items", "two items", "long lists", "more items than places"],
+)
+def test_d10_lists_as_whole_as_a_shop_allows_are_put_up(settings, users, items, had, k):
+    of_shop(settings, users, items, had, listed=min(k, items - had))
+    assert publish.main(TUESDAY, with_gate(settings, **WHOLE).model_copy(update={"k": k})).versions
+
+
+def test_d11_a_user_who_has_all_there_is_is_not_missed(settings):
+    of_shop(settings, users=3, items=4, had=1, listed=3)
+    has_all = user_feature("zoe", ds=TUESDAY, seen=[0, 1, 2, 3])
+    delta.append(settings.lake, USER_FEATURES, [has_all])
+    assert publish.main(TUESDAY, with_gate(settings, **WHOLE).model_copy(update={"k": 10})).versions
+
+
+def test_d10_lists_that_lack_what_a_small_shop_has_are_not_put_up(settings):
+    of_shop(settings, users=200, items=5, had=1, listed=1)
+    assert "list fill 0.2500 (least 0.5," in refused(settings.model_copy(update={"k": 10}), TUESDAY)
 
 
 def test_every_guardrail_that_is_broken_is_named(settings):
@@ -177,7 +215,7 @@ def test_lists_of_popular_items_may_all_be_the_same(settings):
     strict = with_gate(settings, least_coverage=0.5, most_popular=0.1)
     assert publish.main(TUESDAY, strict).versions
     write_lists(settings.lake, TUESDAY, same)
-    assert "coverage 0.0100" in refused(strict, TUESDAY)
+    assert "coverage 0.1000" in refused(strict, TUESDAY)
 
 
 @pytest.mark.parametrize("table", [USER_FEATURES, ITEM_FEATURES], ids=lambda table: table.name)
