@@ -23,7 +23,7 @@ def main(ds: date, settings: Settings) -> JobResult:
     with ingest_lock(settings.lake):
         arriving = arriving_files(settings.landing, sealed_files(settings.lake), ds, known_formats(settings))
         if arriving.first > ds:
-            return JobResult("; ".join([f"{ds} is sealed already, nothing to do", *not_read(arriving)]))
+            return JobResult("; ".join([f"{ds} is sealed already, nothing to do", *not_read(arriving.not_read)]))
         arriving.require_some(settings.max_empty_days)
         picture_limits = Limits(settings.images.max_bytes, settings.images.max_pixels)
         with spark_session(settings) as spark:

@@ -124,19 +124,31 @@ def arriving_files(
     first = max(days) + timedelta(days=1) if sealed else min(days)
     files = [_arriving(file, formats) for file in landed if first <= file.arrived_on <= ds]
     files += [_arriving_pictures(day, paths) for day, paths in pictures.items() if first <= day <= ds]
+    return Arriving(first, ds, _repeats_marked(files, sealed), _late(landed, pictures, sealed))
+
+
+def late_files(landing: Path, sealed: Collection[SealedFile]) -> list[Path]:
+    """Files that showed up in a day after it was sealed, and day folders to which pictures were added.
+
+    Raises:
+        UserError: something lies there that is neither a day folder nor a file in one.
+    """
+    return _late(landed_files(landing), landed_pictures(landing), sealed)
+
+
+def _late(
+    landed: Sequence[LandedFile], pictures: Mapping[date, Sequence[Path]], sealed: Collection[SealedFile]
+) -> list[Path]:
+    if not sealed:
+        return []
+    last = max(entry.arrived_on for entry in sealed)
     known = {(entry.arrived_on, entry.kind, entry.file) for entry in sealed}
-    late = [
-        file.path
-        for file in landed
-        if file.arrived_on < first and (file.arrived_on, file.kind, file.path.name) not in known
-    ]
-    return Arriving(first, ds, _repeats_marked(files, sealed), late + _late_pictures(pictures, sealed, first))
-
-
-def _late_pictures(pictures: Mapping[date, Sequence[Path]], sealed: Collection[SealedFile], first: date) -> list[Path]:
-    """Day folders that hold more pictures than were taken in: a seal counts them and does not name them."""
+    late = [f.path for f in landed if f.arrived_on <= last and (f.arrived_on, f.kind, f.path.name) not in known]
+    # A seal counts pictures and does not name them.
     taken_in = {entry.arrived_on: entry.pictures for entry in sealed if entry.kind == PICTURES}
-    return [paths[0].parent for day, paths in pictures.items() if day < first and len(paths) > taken_in.get(day, 0)]
+    return late + [
+        paths[0].parent for day, paths in pictures.items() if day <= last and len(paths) > taken_in.get(day, 0)
+    ]
 
 
 def layout_in(file: LandedFile, formats: Sequence[Format]) -> Layout | None:

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from recpipe import environments, job, reader, rejects, serving
+from recpipe.arriving import late_files, sealed_files
 from recpipe.errors import UserError
+from recpipe.intake import not_read
 from recpipe.printing import print_json, print_quality, print_rows, print_status, print_user
 from recpipe.quality import TREND_ARRIVALS
 from recpipe.quality import quality as figures_of
@@ -65,17 +67,21 @@ def status(
     days = status_of(settings, first and job.parse_day(first), last and job.parse_day(last), stopped)
     served = serving.served(settings.lake)
     models = reader.model_figures(settings.lake)
+    late = late_files(settings.landing, sealed_files(settings.lake))
     if as_json:
         told = {
             "served": served.ds,
             "withdrawn": served.withdrawn,
             "days": [status_json(day) for day in days],
             "mend": commands(days),
+            "not_read": late,
             "models": models,
         }
         print_json(told)
     else:
         print_status(days, served, models, is_cut=not (first or last) and len(days) == SHOWN_DAYS)
+        for said in not_read(late):
+            print(f"{said}; land them on a day to come, or take them away")
 
 
 def report(

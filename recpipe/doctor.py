@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recpipe import delta, forget
+from recpipe.arriving import late_files, sealed_files
 from recpipe.environments import ENVIRONMENTS, environment_folder, environment_python
 from recpipe.errors import UserError
+from recpipe.intake import not_read
 from recpipe.java import VERSIONS, find_java
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.files import sha256_of
@@ -39,7 +41,7 @@ def examine(settings: Settings) -> list[Check]:
         *(_environment(name) for name in ENVIRONMENTS),
         _jars(CHECKOUT / "docker" / "locks" / "jars.sha256", jar_folder()),
         _disk(settings.home),
-        *_lake(settings.lake),
+        *_lake(settings),
     ]
 
 
@@ -103,13 +105,21 @@ def _disk(home: Path) -> Check:
     return Check("place to write", good, f"{existing}, {free:.0f} GB free", "" if good else mend)
 
 
-def _lake(root: Path) -> Iterator[Check]:
+def _lake(settings: Settings) -> Iterator[Check]:
+    root = settings.lake
     try:
         delta.require_lake(root)
     except UserError as error:
         yield _missing("tables", error)
         return
     yield Check("tables", True, str(root))
+    try:
+        late = not_read(late_files(settings.landing, sealed_files(root)))
+    except UserError as error:
+        yield _missing("landing folder", error)
+    else:
+        mend = "land them on a day to come, or take them away" if late else ""
+        yield Check("landing folder", not late, "".join(late) or str(settings.landing), mend)
     if erased := delta.erased_users(root):
         left = forget.rows_of(root, erased)
         found = ", ".join(f"{rows:,} rows in {table}" for table, rows in left.items()) or "no rows in any table"

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from recpipe.arriving import Arriving
@@ -115,14 +116,14 @@ class Intake:
             )
         if quiet := self.arriving.days_without_files():
             parts.append(f"nothing arrived on {named(map(str, quiet))}")
-        return "; ".join([*parts, *not_read(self.arriving)])
+        return "; ".join([*parts, *not_read(self.arriving.not_read)])
 
 
-def not_read(arriving: Arriving) -> list[str]:
+def not_read(late: Sequence[Path]) -> list[str]:
     """Words on files that showed up in a sealed day; none if there are none."""
-    if not arriving.not_read:
+    if not late:
         return []
-    listed = named(f"{path.parent.parent.name}/{path.parent.name}/{path.name}" for path in arriving.not_read)
+    listed = named(f"{path.parent.parent.name}/{path.parent.name}/{path.name}" for path in late)
     return [f"not read, since their day was sealed before they showed up: {listed}"]
 
 

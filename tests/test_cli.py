@@ -127,6 +127,22 @@ def test_status_says_why_a_day_failed_and_what_mends_it(home):
     assert json.loads(recpipe("status", "--json"))["mend"] == ["make backfill FROM=2024-01-01 TO=2024-01-02"]
 
 
+def test_files_that_showed_up_in_a_sealed_day_are_named_by_status_and_doctor(home):
+    delta.append(home / "lake", ARRIVALS, [arrival(arrived_on=TUESDAY, file="r.json")])
+    landed(home / "landing", "reviews", "2024-01-02", "r.json", review_2023())
+    assert json.loads(recpipe("status", "--json"))["not_read"] == []
+    assert "not read" not in recpipe("status") + recpipe("doctor")
+    late = landed(home / "landing", "items", "2024-01-02", "late.json", b"{}")
+    said = "not read, since their day was sealed before they showed up: items/arrived_on=2024-01-02/late.json"
+    assert json.loads(recpipe("status", "--json"))["not_read"] == [str(late)]
+    assert f"{said}; land them on a day to come, or take them away" in recpipe("status").splitlines()
+    checks = {check["name"]: check for check in json.loads(recpipe("doctor", "--json"))}
+    assert (checks["landing folder"]["good"], checks["landing folder"]["found"]) == (False, said)
+    (home / "landing" / "items" / "odd").mkdir()
+    checks = {check["name"]: check for check in json.loads(recpipe("doctor", "--json"))}
+    assert "rename or move it" in checks["landing folder"]["mend"]
+
+
 @pytest.mark.parametrize(("options", "told"), [(["--full-refresh"], "true"), ([], "None")])
 def test_a_full_refresh_is_a_setting_of_the_jobs_process(home, monkeypatch, options, told):
     code = "import os, sys; open(sys.argv[1], 'w').write(str(os.environ.get('RECPIPE_FULL_REFRESH')))"
