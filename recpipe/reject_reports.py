@@ -122,14 +122,18 @@ class AcceptedFile(_Kept):
 
 
 class Acceptance(_Kept):
-    """The files of a day that may be taken in with their rejects; a file that changed since is judged anew."""
+    """The files of a day that may be taken in with their rejects.
+
+    A file that changed since is judged anew, and so is one that has more rejects: its mapping may have changed.
+    """
 
     arrived_on: date
     files: tuple[AcceptedFile, ...]
 
     def covers(self, report: RejectReport) -> bool:
-        known = {(file.kind, file.file, file.sha256) for file in self.files}
-        return all((file.kind, file.file, file.sha256) in known for file in report.files if file.rejected)
+        known = {(file.kind, file.file, file.sha256): file.rejected for file in self.files}
+        accepted = ((file, known.get((file.kind, file.file, file.sha256), {})) for file in report.files)
+        return all(why.lines <= most.get(name, 0) for file, most in accepted for name, why in file.reasons.items())
 
 
 def report_file(reports: Path, day: date) -> Path:

@@ -127,6 +127,13 @@ def test_a_file_that_changed_after_it_was_accepted_is_judged_anew(limit):
     assert read_report(limit.reports, TUESDAY).rejected == 6
 
 
+def test_an_accepted_file_that_is_read_otherwise_since_is_judged_anew(limit):
+    refusal(limit, *STOPPED)
+    accept(TUESDAY, limit.reports, limit.landing, ())
+    assert "100 missing_user" in refusal(limit, *STOPPED, lines(100, reason="missing_user"))
+    assert stopped_days(limit.reports, limit.landing)[TUESDAY].startswith("stopped: 106 of 300")
+
+
 def test_a_repaired_day_enters_and_its_report_goes(limit):
     refusal(limit, *STOPPED)
     judge(limit, *FEW)
