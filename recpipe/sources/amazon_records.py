@@ -8,6 +8,7 @@ milliseconds; a 2023 item is its `parent_asin`, of which `asin` is one variant. 
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 from recpipe.sources import values
@@ -20,6 +21,7 @@ from recpipe.sources.fields import (
     not_before_1995_nor_after,
     noted,
     plain,
+    plain_list,
     plain_texts,
     rating,
     text,
@@ -86,7 +88,7 @@ class ItemNames(NamedTuple):
 
 
 def _pictures_2014(fields: Fields) -> Iterable[Any]:
-    return [fields.get("imUrl")]
+    return listed(fields, "imUrl")
 
 
 def _pictures_2018(fields: Fields) -> Iterable[Any]:
@@ -94,8 +96,9 @@ def _pictures_2018(fields: Fields) -> Iterable[Any]:
 
 
 def _pictures_2023(fields: Fields) -> Iterable[Any]:
-    pictures = [picture for picture in listed(fields, "images") if isinstance(picture, dict)]
-    return (picture.get(size) for picture in pictures for size in ("hi_res", "large"))
+    pictures = listed(fields, "images")
+    sizes = ([p.get("hi_res"), p.get("large")] if isinstance(p, dict) else [p] for p in pictures)
+    return chain.from_iterable(sizes)
 
 
 REVIEW_2018 = ReviewNames(
@@ -132,26 +135,27 @@ def review(names: ReviewNames, fields: Fields, notes: list[str], arrived_on: dat
         item_id=id_of(fields, names.item_id, "item"),
         reviewed_at=not_before_1995_nor_after(names.time(fields), arrived_on),
         rating=rating(fields, names.rating, WHOLE_STARS),
-        title=plain(fields, names.title),
-        text=text(fields, names.text),
+        title=plain(fields, names.title, notes),
+        text=text(fields, names.text, notes),
         vote=noted(names.read_vote, fields, names.vote, notes),
-        verified=values.flag(fields.get(names.verified)),
+        verified=noted(values.flag, fields, names.verified, notes),
     )
 
 
 def item(names: ItemNames, fields: Fields, notes: list[str], _: date) -> Item:
     return Item(
         item_id=id_of(fields, names.item_id, "item"),
-        title=plain(fields, "title"),
-        brand=plain(fields, names.brand),
-        categories=_categories(listed(fields, names.categories)),
+        title=plain(fields, "title", notes),
+        brand=plain(fields, names.brand, notes),
+        categories=_categories(fields, names.categories, notes),
         price=noted(values.price, fields, "price", notes),
-        description="\n".join(plain_texts(values.as_list(fields.get("description")))) or None,
-        image_url=address(*names.pictures(fields)),
+        description="\n".join(plain_list(fields, "description", notes)) or None,
+        image_url=address(names.pictures(fields), notes),
     )
 
 
-def _categories(found: list[Any]) -> list[str]:
+def _categories(fields: Fields, name: str, notes: list[str]) -> list[str]:
     """A path of categories, widest first; of several paths, as 2014 has them, the first, each name once."""
+    found = listed(fields, name)
     paths = [path for path in found if isinstance(path, list) and path]
-    return list(dict.fromkeys(plain_texts(paths[0]))) if paths else plain_texts(found)
+    return list(dict.fromkeys(plain_texts(paths[0], name, notes))) if paths else plain_texts(found, name, notes)

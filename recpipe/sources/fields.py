@@ -1,7 +1,8 @@
 """Fields of a decoded line as values of a record; every family of formats reads them the same way."""
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,6 +16,8 @@ DAY = 86_400_000_000
 WHOLE_STARS = frozenset({1, 2, 3, 4, 5})
 HALF_STARS = frozenset(half / 2 for half in range(1, 11))
 
+_ADDRESS = re.compile(r"(https?:)?//[^/\s]")
+_EMPTY = ([], {})
 _EPOCH = date(1970, 1, 1)
 _MIN_TIME = (MIN_DAY - _EPOCH).days * DAY
 
@@ -77,41 +80,66 @@ def moment(value: Any) -> int:
     return since.days * DAY + since.seconds * 1_000_000 + since.microseconds
 
 
-def text(fields: Fields, name: str) -> str | None:
-    value = fields.get(name)
-    return (values.clean(value) or None) if isinstance(value, str) else None
+def text(fields: Fields, name: str, notes: list[str]) -> str | None:
+    return values.clean(_text(fields.get(name), name, notes)) or None
 
 
-def plain(fields: Fields, name: str) -> str | None:
-    value = fields.get(name)
-    return values.plain(value) if isinstance(value, str) else None
+def plain(fields: Fields, name: str, notes: list[str]) -> str | None:
+    return values.plain(_text(fields.get(name), name, notes))
 
 
 def listed(fields: Fields, name: str) -> list[Any]:
+    """A list as it is, and a value that stands alone as a list of one."""
     value = fields.get(name)
-    return value if isinstance(value, list) else []
+    return value if isinstance(value, list) else [] if value in (None, "") else [value]
 
 
-def plain_list(fields: Fields, name: str) -> list[str]:
-    return plain_texts(listed(fields, name))
+def plain_list(fields: Fields, name: str, notes: list[str]) -> list[str]:
+    return plain_texts(listed(fields, name), name, notes)
 
 
-def plain_texts(found: list[Any]) -> list[str]:
-    """The texts among the elements, without markup and without empty ones."""
-    texts = (values.plain(value) for value in found if isinstance(value, str))
+def plain_texts(found: list[Any], name: str, notes: list[str]) -> list[str]:
+    """The elements as texts, without markup and without empty ones; a note if one is neither text nor whole number."""
+    texts = (values.plain(_text(value, name, notes)) for value in found)
     return [text for text in texts if text]
 
 
-def address(*candidates: Any) -> str | None:
-    """The first that is a web address."""
-    texts = (values.clean(text).strip() for text in candidates if isinstance(text, str))
-    return next((text for text in texts if text.startswith(("https://", "http://"))), None)
+def address(candidates: Iterable[Any], notes: list[str]) -> str | None:
+    """The first that is a web address, also one without its scheme; a note if something stands there and none is."""
+    found = list(candidates)
+    for value in (values.clean(value).strip() for value in found if isinstance(value, str)):
+        if match := _ADDRESS.match(value):
+            return value if match[1] else f"https:{value}"
+    if any(_stands(value) and value not in _EMPTY for value in found):
+        _note("image_url", notes)
+    return None
+
+
+def _text(value: Any, name: str, notes: list[str]) -> str:
+    """A text, also of a whole number; empty, with a note, for anything else that stands there."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if _stands(value) and value not in _EMPTY:
+        _note(name, notes)
+    return ""
+
+
+def _stands(value: Any) -> bool:
+    """Whether it is more than a way to say that nothing is there."""
+    return value.strip() not in ("", "None") if isinstance(value, str) else value is not None
+
+
+def _note(name: str, notes: list[str]) -> None:
+    if (note := f"unreadable_{name}") not in notes:
+        notes.append(note)
 
 
 def noted(read: Callable[[Any], Any], fields: Fields, name: str, notes: list[str]) -> Any:
     """The value, or None; a note if something stood there that ``read`` cannot make out."""
     value = fields.get(name)
     found = read(value)
-    if found is None and value not in (None, "", "None") and not (isinstance(value, str) and not value.strip()):
-        notes.append(f"unreadable_{name}")
+    if found is None and _stands(value):
+        _note(name, notes)
     return found

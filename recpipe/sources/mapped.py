@@ -12,10 +12,12 @@ from recpipe.sources.fields import (
     address,
     epoch,
     id_of,
+    listed,
     moment,
     not_before_1995_nor_after,
     noted,
     plain,
+    plain_list,
     plain_texts,
     rating,
     text,
@@ -32,7 +34,7 @@ UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 """In microseconds."""
 
 _TIMES = {table.name: table.happened_at for table in (REVIEWS, EVENTS)}
-_WORDS = ("user_id", "item_id", "event_type", "title", "brand", "gender", "occupation")  # a shop may write as numbers
+_WORDS = ("user_id", "item_id", "event_type")  # a shop may write as numbers
 _ABSENT = object()
 
 
@@ -121,8 +123,8 @@ def _review(mapped: Mapped, fields: Fields, notes: list[str], arrived_on: date) 
         item_id=id_of(ours, "item_id", "item"),
         reviewed_at=not_before_1995_nor_after(_time(mapped, fields), arrived_on),
         rating=rating(ours, "rating", mapped.stars),
-        title=plain(ours, "title"),
-        text=text(ours, "text"),
+        title=plain(ours, "title", notes),
+        text=text(ours, "text", notes),
         vote=noted(values.count, ours, "vote", notes),
         verified=noted(values.flag, ours, "verified", notes),
     )
@@ -142,12 +144,12 @@ def _item(mapped: Mapped, fields: Fields, notes: list[str], _: date) -> Item:
     ours = _ours(mapped, fields)
     return Item(
         item_id=id_of(ours, "item_id", "item"),
-        title=plain(ours, "title"),
-        brand=plain(ours, "brand"),
-        categories=_texts(ours.get("categories"), mapped.separator),
+        title=plain(ours, "title", notes),
+        brand=plain(ours, "brand", notes),
+        categories=_categories(ours, mapped.separator, notes),
         price=noted(values.price, ours, "price", notes),
-        description="\n".join(_texts(ours.get("description"))) or None,
-        image_url=address(*values.as_list(ours.get("image_url"))),
+        description="\n".join(plain_list(ours, "description", notes)) or None,
+        image_url=address(listed(ours, "image_url"), notes),
     )
 
 
@@ -156,8 +158,8 @@ def _user(mapped: Mapped, fields: Fields, notes: list[str], _: date) -> User:
     return User(
         user_id=id_of(ours, "user_id", "user"),
         age=noted(values.age, ours, "age", notes),
-        gender=plain(ours, "gender"),
-        occupation=plain(ours, "occupation"),
+        gender=plain(ours, "gender", notes),
+        occupation=plain(ours, "occupation", notes),
     )
 
 
@@ -174,6 +176,9 @@ def _event_type(mapped: Mapped, value: Any) -> str:
     return event_type
 
 
-def _texts(value: Any, separator: str | None = None) -> list[str]:
+def _categories(ours: Fields, separator: str | None, notes: list[str]) -> list[str]:
     """The texts of a list, or the parts of a text."""
-    return plain_texts(value.split(separator) if isinstance(value, str) and separator else values.as_list(value))
+    value = ours.get("categories")
+    if isinstance(value, str) and separator:
+        return plain_texts(value.split(separator), "categories", notes)
+    return plain_list(ours, "categories", notes)

@@ -64,22 +64,22 @@ def _review(fields: Fields, _: list[str], arrived_on: date, scale: frozenset[flo
     )
 
 
-def _movie(fields: Fields, _: list[str], __: date) -> Item:
-    return _item(fields, (fields.get("genres") or "").split("|"))
+def _movie(fields: Fields, notes: list[str], _: date) -> Item:
+    return _item(fields, (fields.get("genres") or "").split("|"), notes)
 
 
 def _movie_100k(fields: Fields, notes: list[str], _: date) -> Item:
     if any(fields[genre] not in ("0", "1") for genre in GENRES_100K):
         notes.append("unreadable_genres")
-    return _item(fields, [genre for genre in GENRES_100K if fields[genre] == "1"])
+    return _item(fields, [genre for genre in GENRES_100K if fields[genre] == "1"], notes)
 
 
-def _item(fields: Fields, genres: list[str]) -> Item:
+def _item(fields: Fields, genres: list[str], notes: list[str]) -> Item:
     return Item(
         item_id=_number_id(fields, "movieId", "item"),
-        title=plain(fields, "title"),
+        title=plain(fields, "title", notes),
         brand=None,
-        categories=plain_texts([genre for genre in genres if genre not in _NO_GENRE]),
+        categories=plain_texts([genre for genre in genres if genre not in _NO_GENRE], "genres", notes),
         price=None,
         description=None,
         image_url=None,
@@ -90,8 +90,8 @@ def _user_100k(fields: Fields, notes: list[str], _: date) -> User:
     return User(
         user_id=_number_id(fields, "userId", "user"),
         age=noted(values.age, fields, "age", notes),
-        gender=plain(fields, "gender"),
-        occupation=plain(fields, "occupation"),
+        gender=plain(fields, "gender", notes),
+        occupation=plain(fields, "occupation", notes),
     )
 
 
@@ -99,7 +99,7 @@ def _user_1m(fields: Fields, notes: list[str], _: date) -> User:
     return User(
         user_id=_number_id(fields, "userId", "user"),
         age=noted(AGES_1M.get, fields, "age", notes),
-        gender=plain(fields, "gender"),
+        gender=plain(fields, "gender", notes),
         occupation=noted(_occupation, fields, "occupation", notes),
     )
 

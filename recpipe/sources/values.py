@@ -80,11 +80,6 @@ def flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def as_list(value: Any) -> list[Any]:
-    """A list as it is, and anything else as the only one of a list."""
-    return value if isinstance(value, list) else [value]
-
-
 def price(value: Any) -> float | None:
     """One price, such as 12.99 or "$1,299.00"; a range, a "from" and a fragment of a page are none."""
     if isinstance(value, str):

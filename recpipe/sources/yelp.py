@@ -42,27 +42,29 @@ def _review(fields: Fields, notes: list[str], arrived_on: date) -> Review:
         reviewed_at=not_before_1995_nor_after(_time(fields), arrived_on),
         rating=rating(fields, "stars", WHOLE_STARS),
         title=None,
-        text=text(fields, "text"),
+        text=text(fields, "text", notes),
         vote=noted(values.count, votes if isinstance(votes, dict) else fields, "useful", notes),
         verified=None,
     )
 
 
-def _item(fields: Fields, _: list[str], __: date) -> Item:
+def _item(fields: Fields, notes: list[str], _: date) -> Item:
     return Item(
         item_id=id_of(fields, "business_id", "item"),
-        title=plain(fields, "name"),
+        title=plain(fields, "name", notes),
         brand=None,
-        categories=_categories(fields),
+        categories=_categories(fields, notes),
         price=None,
         description=None,
         image_url=None,
     )
 
 
-def _categories(fields: Fields) -> list[str]:
+def _categories(fields: Fields, notes: list[str]) -> list[str]:
     found = fields.get("categories")
-    return plain_texts(_CATEGORY.findall(found)) if isinstance(found, str) else plain_list(fields, "categories")
+    if isinstance(found, str):
+        return plain_texts(_CATEGORY.findall(found), "categories", notes)
+    return plain_list(fields, "categories", notes)
 
 
 def _like_review(fields: Fields) -> bool:

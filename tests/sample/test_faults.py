@@ -42,7 +42,7 @@ def events_format(file):
         return epoch(fields.get("event_time"), unit)
 
     def event(fields, notes, arrived_on):
-        plain(fields, "channel")
+        plain(fields, "channel", [])
         if not (event_type := fields["kind"]):
             raise RejectError("missing_event_type")
         if event_type not in EVENT_TYPES:

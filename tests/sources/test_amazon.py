@@ -246,3 +246,43 @@ def test_c01_milliseconds_of_2023_are_ints_or_floats_and_what_has_no_column_is_p
 def test_a17_formats_can_be_sent_to_another_process():
     for format_ in amazon.FORMATS:
         assert pickle.loads(pickle.dumps(format_))[:2] == format_[:2]
+
+
+@pytest.mark.parametrize(
+    ("fields", "read", "said"),
+    [
+        ({"title": 1984}, {"title": "1984"}, []),
+        ({"brand": 7}, {"brand": "7"}, []),
+        ({"brand": ["Oldmill"]}, {"brand": None}, ["unreadable_brand"]),
+        ({"category": "Books"}, {"categories": ["Books"]}, []),
+        ({"category": [1, 2, {"a": 1}]}, {"categories": ["1", "2"]}, ["unreadable_category"]),
+        ({"imageURL": "//a.b/c.jpg"}, {"image_url": "https://a.b/c.jpg"}, []),
+        ({"imageURL": ["//", "data:x"]}, {"image_url": None}, ["unreadable_image_url"]),
+        ({"description": {"a": "b"}}, {"description": None}, ["unreadable_description"]),
+        ({"title": None, "brand": [], "category": "", "imageURL": "", "description": {}}, {"description": None}, []),
+    ],
+)
+def test_a_value_of_an_item_that_cannot_be_read_is_noted(fields, read, said):
+    found = record(item_2018(**fields), ITEMS_2018)._asdict()
+    assert {name: found[name] for name in read} == read
+    assert notes(item_2018(**fields), ITEMS_2018) == said
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("verified", "Y", ["unreadable_verified"]),
+        ("verified", "", []),
+        ("summary", 12, []),
+        ("summary", 1.5, ["unreadable_summary"]),
+        ("reviewText", ["Good."], ["unreadable_reviewText"]),
+        ("reviewText", None, []),
+    ],
+)
+def test_a_value_of_a_review_that_cannot_be_read_is_noted(field, value, said):
+    assert notes(review_2018(**{field: value}), REVIEWS_2018) == said
+
+
+def test_pictures_of_2023_may_be_addresses_themselves():
+    assert record(item_2023(images=["https://a.b/c.jpg"]), ITEMS_2023).image_url == "https://a.b/c.jpg"
+    assert notes(item_2023(images=[7]), ITEMS_2023) == ["unreadable_image_url"]

@@ -176,6 +176,24 @@ def test_a_mapped_user():
     assert record(format_, id=1) == User("1", None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "said"),
+    [
+        ("users", "gender", 1.0, ["unreadable_gender"]),
+        ("users", "gender", 1, []),
+        ("users", "occupation", ["dev"], ["unreadable_occupation"]),
+        ("items", "title", True, ["unreadable_title"]),
+        ("items", "categories", [1, 2, {"a": 1}], ["unreadable_categories"]),
+        ("items", "image_url", "data:x", ["unreadable_image_url"]),
+        ("items", "image_url", "//a.b/c.jpg", []),
+        ("items", "description", {"en": "Tea."}, ["unreadable_description"]),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_noted(kind, field, value, said):
+    [format_] = mapped_formats({"shop": Source(**{"kind": kind, f"{kind[:-1]}_id": "id", field: "f"})})
+    assert outcome(format_, {"id": "A1", "f": value}).notes == said
+
+
 def test_a_format_can_be_sent_to_sparks_workers():
     for source in ({}, {"file": "jsonl", "event_type": "what"}, {"file": "parquet", "time_unit": "iso"}):
         sent = pickle.loads(pickle.dumps(orders(**source)))

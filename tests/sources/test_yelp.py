@@ -71,12 +71,17 @@ def test_a_business_is_an_item_without_brand_price_or_picture():
         (" , ,", []),
         ("", []),
         (None, []),
-        (7, []),
-        ([7, None, "Food"], ["Food"]),
+        (7, ["7"]),
+        ([7, None, "Food"], ["7", "Food"]),
     ],
 )
 def test_b05_categories_are_a_text_with_commas_or_a_list(written, read):
     assert record(business(categories=written), ITEMS).categories == read
+
+
+def test_categories_and_names_that_cannot_be_read_are_noted():
+    line = business(categories=[{"a": 1}, "Food"], name=["Cafe"])
+    assert outcome(line, ITEMS).notes == ["unreadable_name", "unreadable_categories"]
 
 
 @pytest.mark.parametrize(
