@@ -4,7 +4,7 @@ import errno
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import date
 from pathlib import Path
@@ -139,14 +139,20 @@ def days(root: Path, table: Table) -> set[date]:
 def last_commit(root: Path, table: Table, day: date) -> dict[str, Any] | None:
     """Metadata of the newest commit that replaced ``day``, if only by no rows; None when the log does not tell, or a
     user was erased since: then the rows are not what it made."""
+    return last_commits(root, table, [day]).get(day)
+
+
+def last_commits(root: Path, table: Table, days: Collection[date]) -> dict[date, dict[str, Any]]:
+    """`last_commit` of each of ``days`` of which the log tells, in one reading of it."""
+    found: dict[date, dict[str, Any]] = {}
     for commit in open_table(root, table).history():
         if commit["operation"] == "DELETE":
-            return None
+            break
         with suppress(ValueError, AttributeError):  # text of another writer
             told = json.loads(commit.get("userMetadata") or "{}")
-            if told.get("first_day", "9") <= day.isoformat() <= told.get("last_day", ""):
-                return told
-    return None
+            first, last = told.get("first_day", "9"), told.get("last_day", "")
+            found |= {day: told for day in days if first <= day.isoformat() <= last and day not in found}
+    return found
 
 
 def count_rows(root: Path, table: Table, day: date) -> int:

@@ -14,7 +14,7 @@ from recpipe.job_lock import nothing_under_way
 from recpipe.model.anchors import Decision, champion_of, promotions
 from recpipe.reader import rows_of
 from recpipe.settings import Settings, code_hash
-from recpipe.tables import ARRIVALS, ITEM_EMBEDDINGS, RUNS
+from recpipe.tables import ARRIVALS, ITEM_EMBEDDINGS, ITEM_FEATURES, RUNS
 
 SHOWN_DAYS = 30
 """Days that are shown when none are named."""
@@ -103,17 +103,20 @@ def status(
     carried, promoted = _carried(settings, first, last), promotions(root)
     current = code_hash(), settings.result_hash()
     nothing = dict.fromkeys(("lines_read", *FATES), 0)
+    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+    # The run of a later day may have written those of an anchor.
+    items = delta.last_commits(root, ITEM_FEATURES, days)
     return [
         DayStatus(
             ds=day,
             sealed=day in sealed,
             jobs=jobs.get(day, {}),
             stopped=stopped.get(day),
-            stale=_stale(jobs.get(day, {}), current, carried.get(day), champion_of(promoted, day)),
+            stale=_stale(jobs.get(day, {}), items.get(day, {}), current, carried.get(day), champion_of(promoted, day)),
             is_before=bool(sealed) and day < min(sealed),
             **counts.get(day, nothing),
         )
-        for day in (first + timedelta(days=offset) for offset in range((last - first).days + 1))
+        for day in days
     ]
 
 
@@ -152,9 +155,16 @@ def _carried(settings: Settings, first: date, last: date) -> dict[date, str]:
 
 
 def _stale(
-    jobs: Mapping[str, JobStatus], current: tuple[str, str], carried: str | None, champion: Decision | None
+    jobs: Mapping[str, JobStatus],
+    items: Mapping[str, Any],
+    current: tuple[str, str],
+    carried: str | None,
+    champion: Decision | None,
 ) -> list[str]:
-    """Why another run would give other rows than those that are there; nothing for a night that has gaps."""
+    """Why another run would give other rows than those that are there; nothing for a night that has gaps.
+
+    ``items`` is what the commit of the day's item features tells.
+    """
     if any(job not in jobs or jobs[job].status != "success" for job in JOBS):
         return []
     reasons = list(_written_again(jobs))
@@ -164,6 +174,8 @@ def _stale(
     ):
         if others := [job for job in DONE_ANEW if getattr(jobs[job], found) != expected]:
             reasons.append(f"{what} changed since {others[0]}")
+        elif items.get(found, expected) != expected:
+            reasons.append(f"the run of {items.get('ds')} wrote its item_features with other {what}")
     if carried != (expected := champion and champion.model_version):
         reasons.append(f"scored by {carried or 'no model'}, the champion is {expected or 'none'}")
     return reasons

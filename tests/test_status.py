@@ -2,16 +2,16 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from recpipe import delta
+from recpipe import attempts, commits, delta
 from recpipe.environments import JOBS
 from recpipe.errors import UserError
 from recpipe.job_lock import job_under_way
 from recpipe.model.anchors import champion
 from recpipe.settings import Settings, code_hash
 from recpipe.status import SHOWN_DAYS, commands, status
-from recpipe.tables import ARRIVALS, ITEM_EMBEDDINGS, MODEL_VERDICTS, RUNS
+from recpipe.tables import ARRIVALS, ITEM_EMBEDDINGS, ITEM_FEATURES, MODEL_VERDICTS, RUNS
 from tests.lakes import empty_lake
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, verdict
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, item_feature, verdict
 
 THURSDAY, FRIDAY = WEDNESDAY + timedelta(days=1), WEDNESDAY + timedelta(days=2)
 
@@ -122,6 +122,18 @@ def test_what_a_job_to_the_right_wrote_later_makes_nothing_stale(settings):
 def test_a_day_is_stale_when_rows_that_are_done_anew_came_of_other_code_or_settings(settings, job, other, said):
     ran(settings, *night(MONDAY, **{job: other}))
     assert states(settings) == {MONDAY: said}
+
+
+def test_an_anchor_day_is_stale_when_a_later_run_of_other_settings_wrote_its_item_features(settings):
+    ran(settings, *night(MONDAY), *night(TUESDAY), *night(WEDNESDAY))
+    for by, its in ((WEDNESDAY, settings.model_copy(update={"text_length": 5})), (FRIDAY, settings)):
+        with commits.made_by(attempts.begin(its, "build_features", by, "manual")):
+            for day in (MONDAY, by):
+                delta.overwrite_partition(settings.lake, ITEM_FEATURES, [item_feature("a", 0, ds=day)], day)
+        if by == WEDNESDAY:
+            said = f"stale: the run of {WEDNESDAY} wrote its item_features with other settings"
+            assert states(settings, MONDAY, TUESDAY) == {MONDAY: said, TUESDAY: "complete"}
+    assert states(settings, MONDAY, TUESDAY) == {MONDAY: "complete", TUESDAY: "complete"}
 
 
 def vector(day, model_version):
