@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from recpipe import delta
 from recpipe.errors import UserError
-from recpipe.tables import ARRIVALS, MODEL_VERDICTS
+from recpipe.tables import ARRIVALS, EVENTS, MODEL_VERDICTS, REVIEWS
 
 
 class Known(NamedTuple):
@@ -22,7 +22,7 @@ class Known(NamedTuple):
 
 def require_known(root: Path, ds: date) -> Known:
     """Raises:
-    UserError: arrivals up to ``ds`` are not taken in yet, or held neither a review nor an event.
+    UserError: arrivals up to ``ds`` are not taken in yet, or held no review or event of a user who is not erased.
     """
     with delta.connect(root, [ARRIVALS]) as lake:
         first, is_sealed, reviews, events, arrived = lake.execute(
@@ -34,11 +34,22 @@ def require_known(root: Path, ds: date) -> Known:
         ).fetchone()
     if not is_sealed:
         raise UserError(f"expected {ds} to be taken in, found its arrivals not sealed; run ingest_reviews for {ds}")
-    if not reviews + events:
+    if ds < (first_known(root) or date.max):
         raise UserError(
-            f"expected reviews or events in the arrivals up to {ds}, found none; land some, or name a later day"
+            f"expected reviews or events, of users who are not erased, in the arrivals up to {ds}, found none; "
+            "land some, or name a later day"
         )
     return Known(first, int(reviews), int(events), int(arrived))
+
+
+def first_known(root: Path) -> date | None:
+    """The first day on which a review or an event of a user arrived who is not erased. Up to it nothing is known that
+    lists could be made of."""
+    for day in sorted(delta.days(root, REVIEWS) | delta.days(root, EVENTS)):
+        with delta.connect(root, [REVIEWS, EVENTS], between=(day, day)) as lake:
+            if lake.sql("select user_id from reviews union all select user_id from events limit 1").fetchall():
+                return day
+    return None
 
 
 def anchor_days(first_arrival: date, ds: date, every_days: int) -> list[date]:

@@ -1,12 +1,13 @@
 """What ran for each day, what is missing, running, failed or stale, and the command that mends it. No JVM."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from recpipe import delta
+from recpipe.anchors import first_known
 from recpipe.environments import JOBS
 from recpipe.errors import UserError
 from recpipe.intake import FATES
@@ -52,22 +53,22 @@ class DayStatus:
     jobs: Mapping[str, JobStatus]
     stopped: str | None  # what the reject limit says of it, until it is sealed
     stale: Sequence[str]
-    is_before: bool  # the first arrival, so that nothing can run for it
+    in_vain: str | None  # why no run can make lists for it
 
     def jobs_that(self, status: str) -> list[str]:
         return [job for job in JOBS if job in self.jobs and self.jobs[job].status == status]
 
     @property
     def state(self) -> str:
-        if self.stopped:
-            return self.stopped
+        if self.stopped or self.in_vain:
+            return self.stopped or self.in_vain
         if running := self.jobs_that("running"):
             return f"running {running[0]} since {self.jobs[running[0]].started_at:%Y-%m-%d %H:%M}, no end known"
         for ended in ("killed", "failed"):
             if jobs := self.jobs_that(ended):
                 return f"{ended} in {jobs[0]}"
         if not self.jobs:
-            return "before the first arrival" if self.is_before else "missing"
+            return "missing"
         if lacking := [job for job in JOBS if job not in self.jobs]:
             return f"incomplete, without {', '.join(lacking)}"
         return f"stale: {'; '.join(self.stale)}" if self.stale else "complete"
@@ -76,7 +77,7 @@ class DayStatus:
     def wants_a_run(self) -> bool:
         """Whether running the night again would mend it; of one that runs, nobody knows whether it still does."""
         is_stopped = self.stopped is not None and self.stopped.startswith("stopped")
-        return self.state != "complete" and not (is_stopped or self.is_before or self.jobs_that("running"))
+        return self.state != "complete" and not (is_stopped or self.in_vain or self.jobs_that("running"))
 
 
 def status(
@@ -102,6 +103,7 @@ def status(
     counts, jobs = _counts(settings, first, last), _newest_attempts(settings, first, last)
     carried, promoted = _carried(settings, first, last), promotions(root)
     current = code_hash(), settings.result_hash()
+    known_from = first_known(root)
     nothing = dict.fromkeys(("lines_read", *FATES), 0)
     days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
     # The run of a later day may have written those of an anchor.
@@ -113,11 +115,19 @@ def status(
             jobs=jobs.get(day, {}),
             stopped=stopped.get(day),
             stale=_stale(jobs.get(day, {}), items.get(day, {}), current, carried.get(day), champion_of(promoted, day)),
-            is_before=bool(sealed) and day < min(sealed),
+            in_vain=_in_vain(day, sealed, known_from),
             **counts.get(day, nothing),
         )
         for day in days
     ]
+
+
+def _in_vain(day: date, sealed: Collection[date], known_from: date | None) -> str | None:
+    if sealed and day < min(sealed):
+        return "before the first arrival"
+    if day in sealed and (known_from is None or day < known_from):
+        return "nothing known yet: no review or event of a user up to it"
+    return None
 
 
 def _counts(settings: Settings, first: date, last: date) -> dict[date, dict[str, int]]:

@@ -5,9 +5,9 @@ import pytest
 from recpipe import delta
 from recpipe.anchors import anchor_days, cut_day, cut_days, require_known, without_examples
 from recpipe.errors import UserError
-from recpipe.tables import ARRIVALS, MODEL_VERDICTS
+from recpipe.tables import ARRIVALS, ERASED_USERS, EVENTS, MODEL_VERDICTS, REVIEWS
 from tests.lakes import empty_lake
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, verdict
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, erased, event, review, verdict
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ def test_decided_anchors_need_no_examples(root):
 def test_known_is_what_arrived_up_to_ds(root):
     items = arrival(kind="items", accepted=3, lines_read=3, rejected=0, duplicates=0)
     seal(root, arrival(), items, arrival(arrived_on=TUESDAY), arrival(arrived_on=WEDNESDAY))
+    delta.append(root, REVIEWS, [review("ann", "a")])
     assert require_known(root, MONDAY) == (MONDAY, 7, 0, 10)
     assert require_known(root, TUESDAY) == (MONDAY, 14, 0, 7)
 
@@ -83,6 +84,7 @@ def test_known_is_what_arrived_up_to_ds(root):
 def test_a_day_without_files_is_known_and_nothing_arrived_on_it(root):
     none = dict.fromkeys(("lines_read", "accepted", "rejected", "duplicates"), 0)
     seal(root, arrival(), arrival(arrived_on=TUESDAY, kind="none", file="", **none))
+    delta.append(root, REVIEWS, [review("ann", "a")])
     assert require_known(root, TUESDAY) == (MONDAY, 7, 0, 0)
 
 
@@ -95,10 +97,18 @@ def test_a_day_that_is_not_sealed_is_refused(root):
 
 def test_a_shop_with_events_alone_is_known(root):
     seal(root, arrival(kind="events"))
+    delta.append(root, EVENTS, [event("ann", "a")])
     assert require_known(root, MONDAY) == (MONDAY, 0, 7, 7)
 
 
-def test_days_without_a_review_or_an_event_are_refused(root):
-    seal(root, arrival(kind="items"))
-    with pytest.raises(UserError, match="expected reviews or events in the arrivals up to 2024-01-01, found none"):
+def test_days_without_a_review_or_an_event_of_users_who_are_not_erased_are_refused(root):
+    seal(root, arrival(), arrival(arrived_on=TUESDAY))
+    delta.append(root, REVIEWS, [review("gone", "a"), review("ann", "a", arrived_on=TUESDAY)])
+    assert require_known(root, MONDAY) == (MONDAY, 7, 0, 7)
+    delta.append(root, ERASED_USERS, [erased("gone")])
+    with pytest.raises(UserError, match=r"expected reviews or events, of .* up to 2024-01-01, found none"):
         require_known(root, MONDAY)
+    assert require_known(root, TUESDAY) == (MONDAY, 14, 0, 7)
+    delta.replace(root, REVIEWS, [])
+    with pytest.raises(UserError, match="up to 2024-01-02, found none"):
+        require_known(root, TUESDAY)

@@ -9,9 +9,9 @@ from recpipe.job_lock import job_under_way
 from recpipe.model.anchors import champion
 from recpipe.settings import Settings, code_hash
 from recpipe.status import SHOWN_DAYS, commands, status
-from recpipe.tables import ARRIVALS, ITEM_EMBEDDINGS, ITEM_FEATURES, MODEL_VERDICTS, RUNS
+from recpipe.tables import ARRIVALS, ERASED_USERS, ITEM_EMBEDDINGS, ITEM_FEATURES, MODEL_VERDICTS, REVIEWS, RUNS
 from tests.lakes import empty_lake
-from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, item_feature, verdict
+from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, erased, item_feature, review, verdict
 
 THURSDAY, FRIDAY = WEDNESDAY + timedelta(days=1), WEDNESDAY + timedelta(days=2)
 
@@ -85,8 +85,20 @@ def test_a_fresh_lake_has_no_days_and_a_wrong_span_is_refused(settings):
 
 def test_before_the_first_arrival_there_is_nothing_to_run(settings):
     arrived(settings, arrival(arrived_on=TUESDAY))
+    delta.append(settings.lake, REVIEWS, [review("ann", "a", arrived_on=TUESDAY)])
     assert states(settings, MONDAY, TUESDAY) == {MONDAY: "before the first arrival", TUESDAY: "missing"}
     assert commands(status(settings, MONDAY, TUESDAY)) == [f"recpipe run night --ds {TUESDAY}"]
+
+
+def test_a_day_up_to_which_no_user_did_anything_has_a_state_of_its_own_and_no_command(settings):
+    arrived(settings, arrival(kind="items"), arrival(arrived_on=TUESDAY), arrival(arrived_on=WEDNESDAY))
+    delta.append(settings.lake, REVIEWS, [review("gone", "a", arrived_on=TUESDAY)])
+    ran(settings, attempt(MONDAY, "build_features", "failed"), *night(TUESDAY))
+    bare = "nothing known yet: no review or event of a user up to it"
+    assert states(settings) == {MONDAY: bare, TUESDAY: "complete", WEDNESDAY: "missing"}
+    delta.append(settings.lake, ERASED_USERS, [erased("gone")])
+    assert states(settings, MONDAY, THURSDAY) == {MONDAY: bare, TUESDAY: bare, WEDNESDAY: bare, THURSDAY: "missing"}
+    assert commands(status(settings, MONDAY, WEDNESDAY)) == []
 
 
 def test_without_a_span_the_last_days_are_told(settings):
@@ -171,6 +183,7 @@ def test_each_stretch_of_days_has_one_command_that_mends_it(settings):
 
 def test_a_day_that_the_reject_limit_stopped_is_named_until_it_is_sealed(settings):
     arrived(settings, arrival())
+    delta.append(settings.lake, REVIEWS, [review("ann", "a")])
     ran(settings, attempt(WEDNESDAY, "ingest_reviews", "failed", started_at=datetime(2024, 1, 4, tzinfo=UTC)))
     days = status(settings, None, None, {MONDAY: "stopped: old", TUESDAY: "stopped: 52 of 400, see r.json"})
     assert [day.state for day in days] == ["missing", "stopped: 52 of 400, see r.json", "failed in ingest_reviews"]
