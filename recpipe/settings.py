@@ -300,7 +300,7 @@ class Settings(BaseSettings):
     vocabulary_size: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
     """Words that are numbered at most, and as many category paths, brands and attributes of users."""
     vocabulary_min_items: Annotated[int, Field(ge=1, le=1_000_000)] = 2
-    """Items that must have a word, and users an attribute, before it is numbered."""
+    """Items that must have a word, and users an attribute, before it is numbered; an attribute is of two at least."""
     full_refresh: bool = False
     """Whether `build_features` computes every row anew instead of carrying yesterday's on. The rows are the same."""
     carry_from: Annotated[int, Field(ge=0)] = 500_000

@@ -19,10 +19,11 @@ def vocabulary(counted: DataFrame, numbered: DataFrame, ds: date, size: int, min
 
     ``counted`` has field, token and items, how many have it; ``numbered`` are the rows of earlier anchors. Frequent
     tokens come first, equally frequent ones by their bytes. At most ``size`` tokens a field get a number in all; words
-    and attributes only if ``min_items`` items or users have them: with two or more, none is a single user's.
+    and attributes only if ``min_items`` items or users have them, attributes at least two: what a single user is would
+    outlast the user's erasure here.
     """
-    is_rare = F.col("field").isin("text", "attribute") & (F.col("items") < min_items)
-    new = counted.filter(~is_rare).join(numbered, ["field", "token"], "left_anti")
+    least = F.when(F.col("field") == "text", min_items).when(F.col("field") == "attribute", max(min_items, 2))
+    new = counted.filter(F.col("items") >= least.otherwise(1)).join(numbered, ["field", "token"], "left_anti")
     last = numbered.groupBy("field").agg(F.max("token_id").alias("last"))
     best_first = Window.partitionBy("field").orderBy(F.desc("items"), "token")
     token_id = F.row_number().over(best_first) + F.coalesce("last", F.lit(0))

@@ -1,8 +1,11 @@
+import pytest
+
 from recpipe.lake import conform
-from recpipe.tables import ITEMS, VOCABULARY
+from recpipe.tables import ITEMS, USERS, VOCABULARY
+from recpipe.transforms.user_attributes import attribute_counts
 from recpipe.transforms.vocabulary import token_counts, vocabulary
 from tests.frames import frame
-from tests.rows import MONDAY, TUESDAY, item
+from tests.rows import MONDAY, TUESDAY, item, user
 
 
 def numbers(spark, items, earlier=None, *, size=100, min_items=1, ds=MONDAY):
@@ -25,6 +28,16 @@ def test_a_word_must_be_in_enough_items_and_other_tokens_need_not(spark):
     assert told(made)[0] == [("red", 2)]
     assert told(made, "brand") == ([("acme", 1)], [1])
     assert told(made, "category") == ([("Toys", 1)], [1])
+
+
+@pytest.mark.parametrize(
+    ("min_items", "numbered"), [(1, ["gender f", "gender m"]), (2, ["gender f", "gender m"]), (3, ["gender f"])]
+)
+def test_what_a_single_user_is_gets_no_number_whatever_the_setting(spark, min_items, numbered):
+    users = [user(f"U{n}", gender="f") for n in range(3)] + [user(f"V{n}", gender="m") for n in range(2)]
+    counted = attribute_counts(frame(spark, USERS, *users, user("W", gender="x", occupation="astronaut")))
+    made = vocabulary(counted, frame(spark, VOCABULARY), MONDAY, 9, min_items)
+    assert [token for token, _ in told(made, "attribute")[0]] == numbered
 
 
 def test_a_later_anchor_goes_on_after_the_numbers_of_earlier_ones_up_to_the_size(spark):
