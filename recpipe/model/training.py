@@ -27,6 +27,7 @@ from recpipe.model.objective import Objective
 from recpipe.model.progress import Epoch, Progress
 from recpipe.model.ranks import Ranks
 from recpipe.model.towers import TwoTower
+from recpipe.model.user_towers import UserTowerConfig
 from recpipe.model.warm_start import warmed
 from recpipe.settings import ModelSettings
 from recpipe.tables import INTERACTION_TYPES
@@ -47,6 +48,9 @@ READ_EVERY = {"cpu": 1, "cuda": 16}
 
 SAVE_EVERY_SECONDS = 60.0
 """A training that was killed loses at most this and an epoch."""
+
+MOST_PAIRS = 1024 * 200**2
+"""Pairs of places of which attention holds the numbers at once when vectors are made: about a gigabyte."""
 
 Validate = Callable[[NDArray[np.int32]], Callable[[TwoTower], float]]
 """A model's known items to what gives it a figure, of which more is better: asked once, then after every epoch."""
@@ -246,6 +250,11 @@ def vectors(
     users = np.zeros((len(histories), model.config.user.size + 1), dtype=np.float32)
     length = model.config.user.history_length  # histories may have grown since the model was made
     sequences, padding = histories.as_rows_of(catalogue.numbers).last(length), len(catalogue.numbers)
-    for rows, block in in_blocks(sequences, padding, 1024):  # one fixed size: another may round differently
+    for rows, block in in_blocks(sequences, padding, _users_at_once(model.config.user)):
         users[rows] = model.user_vectors(table, *block.to(device)).cpu().numpy()
     return users, model.item_vectors(table, items).cpu().numpy()
+
+
+def _users_at_once(config: UserTowerConfig) -> int:
+    """One size for a model, by the longest history and not by those that are there: another may round differently."""
+    return min(1024, max(1, MOST_PAIRS // (config.heads * config.history_length**2)))

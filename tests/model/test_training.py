@@ -17,7 +17,7 @@ from recpipe.model.examples import Sequences
 from recpipe.model.training import _precision, learning_rate, optimizer_of, train, vectors
 from recpipe.model.user_towers import USER_TOWERS
 from recpipe.settings import ModelSettings
-from tests.model.small_models import content, nothing_known, of_strangers
+from tests.model.small_models import config, content, model, nothing_known, of_strangers
 
 ITEMS = nothing_known(range(20))
 SMALL = {"threads": 1, "embedding_size": 8, "batch_size": 32, "learning_rate": 0.02, "warmup_steps": 5, "dropout": 0.2}
@@ -68,6 +68,18 @@ def test_it_learns_what_follows_what():
     scores[[4, 5, 6]] = -np.inf  # the loss says nothing about items that the user has
     assert trained.log[-1].loss < trained.log[0].loss / 3
     assert scores.argmax() == 7
+
+
+@pytest.mark.parametrize(("length", "heads", "most"), [(50, 1, 1024), (50, 8, 1024), (1000, 1, 40), (1000, 16, 2)])
+def test_long_histories_are_read_few_at_once_so_that_attention_fits_the_memory(length, heads, most):
+    of_one = model(config(20, length=length, size=16, heads=heads, blocks=1, kind="gru", inputs=("id",)))
+    read, users = [], most + 1
+    of_one.user_tower.register_forward_pre_hook(lambda _, given: read.append(len(given[0])))
+    items = np.random.default_rng(0).integers(20, size=(users, length))
+    found, _ = vectors(of_one, np.arange(20, dtype=np.int32), sequences_of(items, np.full_like(items, 19_000)), ITEMS)
+    assert max(read) == most
+    assert sum(read) == users
+    assert found.any(axis=1).all()
 
 
 def test_of_a_history_that_is_longer_than_the_models_the_last_items_count():
