@@ -137,7 +137,7 @@ class ModelSettings(Section):
 
     ranks: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that train one model together, each on a part of every batch: as many as there are GPUs. They are
-    started by torchrun on this machine."""
+    started by torchrun on this machine. At most `batch_size`."""
 
     @field_validator("*")
     @classmethod
@@ -177,6 +177,7 @@ _NEEDS: tuple[tuple[str, str, Callable[[SimpleNamespace], bool]], ...] = (
     ("logq", "loss sampled_softmax", lambda model: model.loss == "sampled_softmax"),
     ("hardest", _DRAWN, lambda model: model.loss != "softmax"),
     ("hardest", "as many negatives or more", lambda model: model.hardest <= model.negatives),
+    ("ranks", "as large a batch_size or a larger one", lambda model: model.ranks <= model.batch_size),
     (
         *("hardest", "logq none with loss sampled_softmax, since it goes by scores alone"),
         lambda model: model.loss != "sampled_softmax" or model.logq == "none",

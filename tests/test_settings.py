@@ -68,6 +68,7 @@ def test_a_wrong_value_is_refused_by_its_name(monkeypatch, name, value):
         ("negatives=64", "NEGATIVES: any but 2048 needs a loss over drawn negatives"),
         ("negatives=1 loss=bce", "NEGATIVES: any but 2048 needs to be 2 or more with sampler mixed, found '1'"),
         ("logq=streaming loss=bpr", "LOGQ: any but counts needs loss sampled_softmax"),
+        ("ranks=3 batch_size=2", "RANKS: any but 1 needs as large a batch_size or a larger one, found '3'"),
         ("hardest=5", "HARDEST: any but 0 needs a loss over drawn negatives"),
         ("hardest=5 negatives=4 loss=bpr", "HARDEST: any but 0 needs as many negatives or more, found '5'"),
         ("hardest=5 loss=sampled_softmax", "HARDEST: any but 0 needs logq none with loss sampled_softmax"),
