@@ -9,7 +9,7 @@ from typing import Any
 
 from recpipe import delta
 from recpipe.errors import UserError
-from recpipe.model.anchors import Decision, champion, promotions
+from recpipe.model.anchors import PROMOTED_BY_HAND, Decision, champion, promotions
 from recpipe.reader import rows_of
 from recpipe.settings import Settings
 from recpipe.tables import METRICS, MODEL_VERDICTS, RECOMMENDATIONS_CURRENT, RUNS, WARM
@@ -71,7 +71,7 @@ def promote(settings: Settings, model_version: str, reason: str) -> Made:
         if now and model_version == now.model_version:
             raise UserError(f"expected a model that is not in use, found {model_version}, which is")
         made = Made(model_version, now and now.model_version, following)
-        return _append(settings, known[model_version], made, reason)
+        return _append(settings, known[model_version], made, f"{PROMOTED_BY_HAND}, {_instead(made)}: {reason}")
 
 
 def withdraw_model(settings: Settings, reason: str) -> Made:
@@ -88,18 +88,26 @@ def withdraw_model(settings: Settings, reason: str) -> Made:
         *others, _ = _standing(one for one in promotions(settings.lake) if one.effective_from <= following)
         before = others[-1] if others else None
         made = Made(before and before.model_version, now.model_version, following)
-        return _append(settings, (before or now).anchor, made, reason)
+        return _append(settings, (before or now).anchor, made, f"by hand, {_instead(made)}: {reason}")
 
 
 def _standing(decisions: Iterable[Decision]) -> list[Decision]:
-    """Each in the place of the one before it, the last in use; without those that people went back behind."""
+    """Each in the place of the one before it, the last in use; without those that were taken back."""
     standing: list[Decision] = []
     for one in decisions:
-        while standing and (one.model_version is None or standing[-1].anchor >= one.anchor):
-            standing.pop()
-        if one.model_version:
+        versions = [other.model_version for other in standing]
+        if one.model_version is None:
+            standing = []
+        elif one.goes_back and one.model_version in versions:
+            last = len(versions) - versions[::-1].index(one.model_version)
+            standing = [other for other in standing[:last] if other.model_version not in versions[last:]]
+        else:
             standing.append(one)
     return standing
+
+
+def _instead(made: Made) -> str:
+    return f"instead of {made.instead_of or 'no model'}"
 
 
 def stored_models(registry: Path) -> set[str]:
@@ -130,7 +138,7 @@ def _append(settings: Settings, anchor: date, made: Made, reason: str) -> Made:
     row: Mapping[str, Any] = {
         "ds": anchor,
         "verdict": "promoted" if made.model_version else "withdrawn",
-        "reason": f"by hand, instead of {made.instead_of or 'no model'}: {reason}",
+        "reason": reason,
         "model_version": made.model_version,
         "effective_from": made.effective_from,
         "sequence": last + 1,

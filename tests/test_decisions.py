@@ -65,7 +65,7 @@ def test_a_promoted_model_counts_from_the_night_after_the_newest(settings):
     assert promote(settings, "m1", "m2 sells less") == Made("m1", "m2", NEXT)
     assert [used(settings, day) for day in (SECOND, NEWEST, NEXT)] == ["m2", "m2", "m1"]
     row = delta.connect(settings.lake).execute("from model_verdicts order by sequence desc limit 1").fetchone()
-    assert row == (FIRST, "promoted", "by hand, instead of m2: m2 sells less", "m1", NEXT, 1)
+    assert row == (FIRST, "promoted", "promoted by hand, instead of m2: m2 sells less", "m1", NEXT, 1)
 
 
 def test_a_rejected_candidate_can_be_promoted(settings):
@@ -105,6 +105,25 @@ def test_a_model_that_was_taken_back_never_comes_back_by_taking_back_a_later_one
     delta.append(settings.lake, MODEL_VERDICTS, [verdict(ds=later, effective_from=later, **row)])
     delta.append(settings.lake, RUNS, [attempt(later, "embed")])
     assert [withdraw_model(settings, "").model_version for _ in range(3)] == ["m2", "m1", None]
+
+
+def test_taking_back_an_older_model_that_was_promoted_by_hand_goes_to_the_one_whose_place_it_took(settings):
+    promote(settings, "m1", "")
+    assert withdraw_model(settings, "") == Made("m2", "m1", NEXT)
+    assert withdraw_model(settings, "") == Made(None, "m2", NEXT)  # m1, whose place m2 took, was taken back before
+
+
+def test_a_model_that_was_taken_back_and_promoted_again_can_be_taken_back_again(settings):
+    withdraw_model(settings, "")
+    promote(settings, "m2", "")
+    promote(settings, "c3", "")
+    assert [withdraw_model(settings, "").model_version for _ in range(3)] == ["m2", "m1", None]
+
+
+def test_reasons_that_sound_like_another_decision_change_nothing(settings):
+    promote(settings, "m1", "by hand, instead of m1: ")
+    assert withdraw_model(settings, "promoted by hand, instead of m1: ") == Made("m2", "m1", NEXT)
+    assert withdraw_model(settings, "") == Made(None, "m2", NEXT)
 
 
 def test_a_job_that_failed_for_a_day_to_come_moves_no_decision(settings):
@@ -152,7 +171,7 @@ def test_people_decide_by_commands_that_say_what_is_used_from_when(settings):
     taken_back = json.loads(recpipe(settings, "rollback", "--model", "--json"))
     assert taken_back["instead_of"] == "m1"
     reasons = [row["reason"] for row in json.loads(recpipe(settings, "models", "--json"))]
-    assert "by hand, instead of m2: m2 sells less" in reasons
+    assert "promoted by hand, instead of m2: m2 sells less" in reasons
     assert "Decisions about models" in recpipe(settings, "models")
 
 

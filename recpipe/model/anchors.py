@@ -28,6 +28,8 @@ from recpipe.tables import (
     TRAINING_EXAMPLES,
 )
 
+PROMOTED_BY_HAND = "promoted by hand"
+"""How a reason begins of people's decision for a model. Others of people take back the one in use."""
 FROM_ROWS = "from training_examples where ds = ? and until = ?"
 FROM_USERS = "from evaluation_examples where ds = ? and cut = ? and until = ? and cut_by = ?"
 
@@ -37,6 +39,7 @@ class Decision:
     anchor: date
     model_version: str | None  # none: withdrawn, without another in its place
     effective_from: date
+    goes_back: bool = False  # people took back the model that was in use
 
 
 class Rows(NamedTuple):
@@ -134,8 +137,9 @@ def promotions(root: Path) -> list[Decision]:
     """The decisions to use a model or none, in the order in which they count: by (effective_from, sequence)."""
     with delta.connect(root, [MODEL_VERDICTS]) as lake:
         found = lake.execute(
-            "select ds, model_version, effective_from from model_verdicts where verdict in ('promoted', 'withdrawn') "
-            "order by effective_from, sequence"
+            "select ds, model_version, effective_from, sequence > 0 and not starts_with(reason, ?) from model_verdicts "
+            "where verdict in ('promoted', 'withdrawn') order by effective_from, sequence",
+            [PROMOTED_BY_HAND],
         ).fetchall()
     return [Decision(*row) for row in found]
 
