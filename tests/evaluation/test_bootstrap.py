@@ -41,3 +41,21 @@ def test_users_without_targets_count_as_none():
     nobody = Interval.of(np.array([np.nan]), seed=0)
     assert math.isnan(nobody.mean)
     assert math.isnan(nobody.lower)
+
+
+@pytest.mark.parametrize("users", [30, 1000])
+def test_as_few_wins_as_chance_gives_one_model_in_sixteen_times_are_no_lead(users):
+    values = np.zeros(users)
+    values[:4] = 1
+    assert Interval.of(values, seed=0).lower == 0  # 1 in 16
+    values[:8] = 1
+    assert Interval.of(values, seed=0).lower > 0  # 1 in 256
+
+
+@pytest.mark.parametrize(("users", "hit_rate"), [(30, 0.1), (60, 0.05), (300, 0.02)])
+def test_of_equally_good_models_few_seem_better_where_few_users_differ(users, hit_rate):
+    draw = np.random.default_rng(5)
+    hits = draw.random((2, 1000, users)) < hit_rate
+    one, other = np.where(hits, 1 / np.log2(draw.integers(2, 12, hits.shape)), 0)
+    better = sum(Interval.of(values, seed=trial, draws=1000).lower > 0 for trial, values in enumerate(one - other))
+    assert better / 1000 < 0.025
