@@ -1,5 +1,6 @@
 """How a candidate does beside the baselines and the champion, on the users of an anchor's evaluation examples."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -68,10 +69,13 @@ class Judgement:
 
     def named(self) -> dict[str, float]:
         """Every figure by model, segment and metric, in names that MLflow takes."""
-        return {
-            f"{one.model}/{NOT_IN_NAMES.sub(' ', one.segment)[:LONGEST_NAME]}/{one.metric}": one.value
-            for one in self.figures
-        }
+        return {f"{one.model}/{_name(one.segment)}/{one.metric}": one.value for one in self.figures}
+
+
+def _name(segment: str) -> str:
+    """With a hash where it is not the whole name, which others may begin with or come to as well."""
+    name = NOT_IN_NAMES.sub(" ", segment)[:LONGEST_NAME]
+    return name if name == segment else f"{name} {hashlib.sha256(segment.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,16 @@ def test_figures_of_a_category_of_any_name_are_kept(registry, category):
     assert [value for name, value in run.data.metrics.items() if name.startswith("judged/two_tower/")] == [0.5]
 
 
+def test_figures_of_categories_that_mlflow_cannot_tell_apart_by_name_have_names_of_their_own():
+    path = "Home > " * 20
+    categories = (f"{path}Awls", f"{path}Books", "Home/Kitchen", "Home>Kitchen", "Home Kitchen", "Home")
+    figures = [Figure("two_tower", f"category {one}", "recall_at_10", 0.5, 10) for one in categories]
+    named = Judgement(tuple(figures), ()).named()
+    assert len(named) == len(categories)
+    assert {"two_tower/category Home Kitchen/recall_at_10", "two_tower/category Home/recall_at_10"} < set(named)
+    assert max(map(len, named)) < 200
+
+
 def test_a_model_is_found_by_stage_anchor_and_inputs(registry, folder):
     kept = keep(registry, CANDIDATE, "found", seed=11)
     assert Registry(folder).find(CANDIDATE, ANCHOR, "found").model_version == kept.model_version
