@@ -70,6 +70,6 @@ def is_public(address: str) -> bool:
     if isinstance(found, IPv6Address):
         if inner := found.ipv4_mapped or (IPv4Address(int(found) & 0xFFFFFFFF) if found in _NAT64 else None):
             return is_public(str(inner))
-        if found.sixtofour:
+        if found.sixtofour or found.is_site_local:
             return False
     return found.is_global and not found.is_multicast and not found.is_reserved

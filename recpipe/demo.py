@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from itertools import zip_longest
 from pathlib import Path
@@ -15,7 +16,7 @@ from recpipe import airflow_backfill, delta, landing, reader
 from recpipe.errors import UserError
 from recpipe.sample import Sample, write_sample
 from recpipe.settings import Settings
-from recpipe.tables import ARRIVALS
+from recpipe.tables import ARRIVALS, KINDS, PICTURES
 
 LAST_DAY = date(2024, 3, 10)
 NIGHTS = 3
@@ -52,10 +53,12 @@ def claim(settings: Settings) -> None:
     mark = settings.home / _MARK
     if mark.exists():
         return
-    if landing.landed_files(settings.landing):
+    found = f"files in {settings.landing}" if landing.landed_files(settings.landing, (*KINDS, PICTURES)) else None
+    with suppress(UserError):  # there may be no lake yet
+        found = found or (delta.days(settings.lake, ARRIVALS) and f"days taken in, in {settings.lake}")
+    if found:
         raise UserError(
-            f"expected a new place for a made-up shop, found files in {settings.landing}; "
-            "name another place: export RECPIPE_HOME=.demo"
+            f"expected a new place for a made-up shop, found {found}; name another place: export RECPIPE_HOME=.demo"
         )
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text("This place holds a made-up shop. Delete it all to start over.\n")

@@ -16,6 +16,7 @@ from recpipe.intake import Intake
 from recpipe.rejects import RejectLimit
 from recpipe.tables import ARRIVALS, RECOMMENDATIONS, RUNS
 from tests.lakes import empty_lake
+from tests.pictures import png
 from tests.raw_lines import landed, review_2023, write_lines
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY, arrival, attempt, recommendation
 
@@ -109,6 +110,17 @@ def test_no_made_up_shop_is_mixed_into_one_s_own(home, command):
     with pytest.raises(UserError, match=r"expected a new place for a made-up shop, found files in .*; name another"):
         recpipe(command)
     assert [file.name for file in (home / "landing").rglob("*.json")] == ["r.json"]
+
+
+@pytest.mark.parametrize("command", ["sample", "demo"])
+@pytest.mark.parametrize("what", ["days", "pictures"])
+def test_no_made_up_shop_is_mixed_into_one_of_which_only_days_or_pictures_are_left(home, command, what):
+    if what == "days":
+        delta.append(home / "lake", ARRIVALS, [arrival()])
+    else:
+        landed(home / "landing", "images", "2024-01-02", "I1.png", png())
+    with pytest.raises(UserError, match=r"expected a new place for a made-up shop, found .*; name another"):
+        recpipe(command)
 
 
 def test_a_made_up_shop_is_written_anew_where_one_is(home):

@@ -290,7 +290,7 @@ def test_a_name_is_looked_up_once_and_the_checked_address_is_asked_in_its_name(h
         ("64:ff9b::808:808", True),
         *[(address, False) for address in ("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254")],
         *[(address, False) for address in ("100.64.0.1", "0.0.0.0", "224.0.0.1", "240.0.0.1", "255.255.255.255")],
-        *[(address, False) for address in ("::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1")],
+        *[(address, False) for address in ("::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fec0::1", "ff02::1")],
         *[(address, False) for address in ("::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001::1")],
     ],
 )

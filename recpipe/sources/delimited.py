@@ -65,7 +65,7 @@ def _quote(line: bytes, delimiter: bytes, is_open: bool) -> _Quote:
         place = _closed(line, place)
         if place < 0:
             return _Quote.OPEN
-        if line[place : place + 1] not in (delimiter, b"\r", b"\n", b""):
+        if place < len(line) and not line.startswith((delimiter, b"\r", b"\n"), place):
             return _Quote.BROKEN
         place = _behind(opening, line, place)
     return _Quote.CLOSED

@@ -82,6 +82,8 @@ def test_a_quote_inside_a_field_is_text(read):
 def test_other_delimiters_delimit(read):
     assert read(b'1\t"2\n\t"\t3,"\n', delimiter="\t") == [(1, ("1", "2\n\t", '3,"'))]
     assert read(b"1;2,5;3\n", delimiter=";") == [(1, ("1", "2,5", "3"))]
+    assert read('1¦"2\n2"¦3\n'.encode(), delimiter="¦") == [(1, ("1", "2\n2", "3"))]
+    assert read('1¦"2"¦"3\n3"\n4¦5¦6\n'.encode(), delimiter="¦") == [(1, ("1", "2", "3\n3")), (3, ("4", "5", "6"))]
 
 
 def test_a_byte_order_mark_before_a_quote_does_not_matter(read):
