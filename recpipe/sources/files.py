@@ -57,9 +57,11 @@ def layout_of(path: Path, formats: Sequence[Format], columns: tuple[str, ...] = 
         UserError: the file cannot be read, or is in none of the formats.
     """
     if is_parquet(path):
-        found = _columns_like(parquet.parquet_columns(path), [f for f in formats if f.framing == PARQUET])
+        names = parquet.parquet_columns(path)
+        found = _columns_like(names, [f for f in formats if f.framing == PARQUET])
         if found is None:
             raise UserError(_expected(formats, path, "a Parquet file with other columns; name them in a mapping"))
+        _require_once(path, found.needs, names)
         return Layout(found, PARQUET)
     first = _first_lines(path)
     if not first:
@@ -130,10 +132,14 @@ def _is_decoded(content: bytes, decode: Decode) -> bool:
 
 
 def _of_columns(path: Path, format_: Format, columns: tuple[str, ...], has_header: bool) -> Layout:
-    for name in format_.needs or columns:
+    _require_once(path, format_.needs or columns, columns)
+    return Layout(format_, CSV, columns, has_header)
+
+
+def _require_once(path: Path, needs: Sequence[str], columns: Sequence[str]) -> None:
+    for name in needs:
         if name and (times := columns.count(name)) > 1:
             raise UserError(f"expected one column {name} in {path}, found {times}; rename the others")
-    return Layout(format_, CSV, columns, has_header)
 
 
 def _columns_like(columns: Sequence[str], formats: Sequence[Format]) -> Format | None:

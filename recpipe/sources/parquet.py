@@ -2,6 +2,7 @@
 
 import glob
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,27 @@ MAGIC = b"PAR1"
 
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
 # Day folders look like Hive partitions, which would add a column arrived_on to every landed file.
+_WRITTEN = "select name from parquet_schema(?)"
 _ROWS = "from read_parquet(?, hive_partitioning = false)"
 
 
 def parquet_columns(path: Path) -> tuple[str, ...]:
-    """Raises:
-    UserError: the file is not whole.
+    """Names as the file has them; DuckDB puts a number behind one that is there twice.
+
+    Raises:
+        UserError: the file is not whole.
     """
     try:
         with _connected() as connection:
-            return _names(connection.execute(f"{_ROWS} limit 0", [_quoted(path)]))
+            written = {name for (name,) in connection.execute(_WRITTEN, [_quoted(path)]).fetchall()}
+            read = _names(connection.execute(f"{_ROWS} limit 0", [_quoted(path)]))
+            return tuple(name if name in written else name.rpartition("_")[0] for name in read)
     except duckdb.Error as error:
         raise _unreadable(path, error) from None
 
 
 def parquet_parts(path: Path) -> Iterator[Part]:
-    """Every row as a line of JSON, numbered from 1. Times are ISO 8601 in UTC; decimals are text; bytes are UTF-8.
+    """Every row as a line of JSON, numbered from 1. Times are ISO 8601 in UTC, whole decimals and bytes text.
 
     Raises:
         UserError: the file is not whole, or has values that do not fit into MEMORY.
@@ -79,8 +85,13 @@ def _plain(value: Any) -> Any:
         return str(value)
 
 
-def _text(value: Any) -> str:
-    """Old writers mark text as bytes; bytes that are no UTF-8 become U+FFFD, which no id may hold."""
+def _text(value: Any) -> str | float:
+    """Old writers mark text as bytes; bytes that are no UTF-8 become U+FFFD, which no id may hold.
+
+    A decimal without a fraction stays text, since it may be an id of more digits than a number holds.
+    """
+    if isinstance(value, Decimal) and value.as_tuple().exponent < 0:
+        return float(value)
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 

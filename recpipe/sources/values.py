@@ -3,6 +3,7 @@
 import html
 import math
 import re
+from contextlib import suppress
 from typing import Any
 
 from recpipe.tables import MAX_INT, USERS
@@ -14,7 +15,7 @@ _FLAGS = {"true": True, "false": False}
 _OLDEST = USERS.ranges["age"][1]
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _GROUPED = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?")
-_PRICE = re.compile(r"\$?\s?(\d{1,3}(?:,\d{3})+|\d+)(\.\d{1,2})?")
+_PRICE = re.compile(r"\$?\s?(\d{1,3}(?:,\d{3})+|\d+)(\.(?:\d{1,2}|\d{4,}))?")  # 1.299 may be a thousand and more
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SCRIPT = re.compile(r"<(script|style)\b(?:.*?</\1\s*>|.*)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--[^<>]*-->")
@@ -32,7 +33,9 @@ def clean(text: str) -> str:
 
 def plain(text: str) -> str | None:
     """A name as people read it: entities resolved, markup removed, white space collapsed; None if nothing is left."""
-    text = html.unescape(text) if "&" in text else text
+    if "&" in text:
+        with suppress(ValueError):  # a number of more digits than Python reads
+            text = html.unescape(text)
     if "<" in text:
         text = _TAG.sub(" ", _SCRIPT.sub(" ", text))
         # 2018 metadata has titles that are the first half of a tag; "a <b" without an attribute is no tag.

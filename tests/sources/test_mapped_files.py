@@ -95,6 +95,15 @@ def test_a10_a_file_without_the_mapped_fields_is_refused_and_they_are_named(tmp_
     assert "\n" not in str(refusal.value)
 
 
+def test_a_mapped_column_of_parquet_that_is_there_twice_is_refused(tmp_path):
+    query = 'select 1 as buyer, 2 as sku, 3 as paid_at, 4 as sky, 5 as n_1, {"sku": 6} as more'
+    path = write_parquet(tmp_path / "o.parquet", query)
+    assert layout_of(path, [orders(file="parquet")])
+    path.write_bytes(path.read_bytes().replace(b"sky", b"sku"))
+    with pytest.raises(UserError, match=r"expected one column sku in .*o\.parquet, found 2"):
+        layout_of(path, [orders(file="parquet")])
+
+
 def test_a_mapped_column_that_is_there_twice_is_refused(tmp_path):
     path = write_lines(tmp_path / "o.csv", b"buyer,sku,paid_at,sku,x,x", b"U1,I1,1,I2,0,0")
     with pytest.raises(UserError, match=r"expected one column sku in .*o\.csv, found 2"):
