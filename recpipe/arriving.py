@@ -13,7 +13,7 @@ from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.images import landed_pictures
 from recpipe.landing import Landed, LandedFile, landed_files, no_ingest
-from recpipe.sources.files import hashed, is_parquet, layout_of, sha256_of
+from recpipe.sources.files import hashed, is_parquet, layout_of, sha256_of, stamp_of
 from recpipe.sources.formats import LINES, Format, Layout
 from recpipe.sources.known import FORMATS
 from recpipe.sources.lines import Span, is_gzip
@@ -33,6 +33,7 @@ class ArrivingFile(NamedTuple):
     spans: tuple[Span | None, ...]  # stretches that tasks read side by side; None: the whole file
     pictures: tuple[str, ...] = ()  # names of the day's pictures, which lie in the folder ``path``
     is_changed: bool = False  # since it was landed: its lines are read and numbered as they are here
+    stamp: tuple[int, int] | None = None  # of the file before it was looked at, see `stamp_of`; None for pictures
     same_as: str | None = None  # DAY/FILE that had these bytes first; set: this one is not read again
 
     @property
@@ -260,6 +261,7 @@ def _repeats_marked(files: Iterable[ArrivingFile], sealed: Iterable[SealedFile])
 
 
 def _arriving(file: LandedFile, formats: Sequence[Format]) -> ArrivingFile:
+    stamp = stamp_of(file.path)
     origin, (sha256, spans) = read_origin(file.path, formats), hashed(file.path)
     is_changed = origin is not None and not origin.is_of(sha256)
     layout = _layout(file, formats, origin, is_changed)
@@ -280,6 +282,7 @@ def _arriving(file: LandedFile, formats: Sequence[Format]) -> ArrivingFile:
         sha256=sha256,
         spans=spans if may_be_split else (None,),
         is_changed=is_changed,
+        stamp=stamp,
     )
 
 

@@ -156,6 +156,15 @@ class Hashed(NamedTuple):
     spans: tuple[Span, ...]  # that together are the file; one where it is not to be split
 
 
+def stamp_of(path: Path) -> tuple[int, int] | None:
+    """Size and time of the last change, by which a file that is replaced is told; None for one that is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

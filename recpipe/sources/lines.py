@@ -64,7 +64,7 @@ def read_parts(path: Path, span: Span | None = None, blank: bool = False) -> Ite
         with _opened(path) as stream:
             if span:
                 stream.seek(span.start)
-            while left != 0 and (content := stream.readline(MAX_LINE + 1)):
+            while (left is None or left > 0) and (content := stream.readline(MAX_LINE + 1)):
                 number += 1
                 left = left and left - len(content)
                 too_long = _goes_on(content)

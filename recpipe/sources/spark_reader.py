@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from recpipe.arriving import ArrivingFile
 from recpipe.errors import UserError
 from recpipe.intake import WRONG_UNIT
-from recpipe.sources.files import records_of
+from recpipe.sources.files import records_of, stamp_of
 from recpipe.sources.formats import Layout, parse
 from recpipe.sources.lines import Line, Span, line_hash
 from recpipe.sources.pictures import Limits, Picture, examine
@@ -93,6 +93,7 @@ def _stager(
             path, failure = None, None
             try:
                 path = _written(_in_batches(rows, schema), schema, staging)
+                _require_unchanged(file)
             except UserError as error:
                 failure = str(error)
             yield pa.RecordBatch.from_pydict({"path": pa.array([path], pa.string()), "failure": [failure]}, _STAGED)
@@ -174,6 +175,14 @@ def _misfit(file: ArrivingFile) -> UserError:
         f"expected a line number in the companion of {file.path} for each of its lines, found others; "
         "remove the file and its companion, and land the dump again"
     )
+
+
+def _require_unchanged(file: ArrivingFile) -> None:
+    """Raises:
+    UserError: the file is not the one whose hash and spans are known.
+    """
+    if file.stamp and file.stamp != stamp_of(file.path):
+        raise UserError(f"expected {file.path} as it was when it was hashed, found it changed; run again")
 
 
 def _picture_rows(file: ArrivingFile, pictures: Sequence[str], limits: Limits) -> Iterator[tuple[int, tuple[Any, ...]]]:

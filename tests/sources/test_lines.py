@@ -5,12 +5,17 @@ import tracemalloc
 import pytest
 
 from recpipe.errors import UserError
-from recpipe.sources.lines import MAX_LINE, line_hash, lines_of, read_parts
+from recpipe.sources.lines import MAX_LINE, Span, line_hash, lines_of, read_parts
 from tests.raw_lines import review_2018, write_lines
 
 
 def read_lines(path):
     return lines_of(read_parts(path))
+
+
+def test_a_span_ends_where_it_is_to_end_also_where_the_lines_are_others_by_now(tmp_path):
+    path = write_lines(tmp_path / "x.json", b"longer than it was", b"b", b"c")
+    assert [part.content for part in read_parts(path, Span(0, 5, 1))] == [b"longer than it was\n"]
 
 
 def test_lines_come_with_their_numbers_and_without_their_ends(tmp_path):

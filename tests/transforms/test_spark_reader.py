@@ -125,6 +125,15 @@ def test_the_spans_of_a_large_file_are_read_side_by_side(spark, tmp_path, landin
     assert sorted(found) == [(number, f"U{number - 1}") for number in range(1, 9001)]
 
 
+@pytest.mark.parametrize("lines", [[], [review_2023(), review_2023(user_id="U2")]])
+def test_a_file_that_is_replaced_after_it_was_hashed_is_refused(spark, tmp_path, landing, lines):
+    landed(landing, "reviews", "2024-01-01", "r.json", *lines)
+    files = arriving_files(landing, set(), MONDAY).files_of("reviews")
+    write_lines(tmp_path / "new", *(review_2023(user_id=f"N{n}") for n in range(9))).replace(files[0].path)
+    with pytest.raises(UserError, match=r"expected .*r\.json as it was when .* found it changed; run again"):
+        read_landed(spark, files, REVIEWS, tmp_path, LIMITS)
+
+
 @pytest.mark.parametrize("numbers", [b"1\n", b"1\n2\n3\n", b"1\nx\n"])
 def test_a_companion_that_does_not_fit_is_named(spark, tmp_path, landing, numbers):
     replay([write_lines(tmp_path / "dump.json", review_2018(), review_2018())], Choice("amazon-2018"), landing, MONDAY)
