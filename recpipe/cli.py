@@ -33,7 +33,7 @@ from recpipe.sample import LEAST, Sample, Wanted, write_sample
 from recpipe.sample.formats import WRITERS
 from recpipe.sample.mix import shares_of
 from recpipe.sample.writing import BROKEN
-from recpipe.settings import read_settings
+from recpipe.settings import is_utf8, read_settings
 from recpipe.sources.known import FORMAT_NAMES, known_formats
 from recpipe.tables import ARRIVALS, PICTURES
 
@@ -57,7 +57,10 @@ def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # progress is to be seen while it happens, through a pipe too
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it cleans up as after Ctrl-C
     try:
-        app()
+        if unreadable := [text for text in sys.argv[1:] if not is_utf8(text)]:
+            raise UserError(f"expected arguments in UTF-8, found {unreadable[0]!r}; give it in UTF-8")
+        with delta.readable_errors():
+            app()
     except (UserError, OSError) as error:
         print(f"recpipe: {error}", file=sys.stderr)
         sys.exit(2)

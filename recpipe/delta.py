@@ -4,8 +4,8 @@ import errno
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,33 @@ _BROKEN = re.compile(r"Invalid data found: (\d+) rows failed validation check")
 
 _ROWS_AN_INSERT = 50
 """Of a statement that is planned once: an eighth of the time of as many statements."""
+
+
+_OF_FILES = re.compile(r"Kernel error|[Pp]arquet|Object Store|LocalFileSystem|\(os error")
+_ANEW = (
+    "move the lake away, run `recpipe init` and `make backfill` from the first arrival on: what landed is still there"
+)
+
+
+@contextmanager
+def readable_errors(what: str = "the files of the lake") -> Iterator[None]:
+    """Turn what delta-rs and DuckDB say of files that are missing or broken, or of a full disk, into one line.
+
+    Raises:
+        OSError: the disk is full.
+        UserError: ``what`` cannot be read or written.
+    """
+    try:
+        yield
+    except (DeltaError, duckdb.IOException, duckdb.InvalidInputException) as error:
+        text = str(error)
+        if "No space left on device" in text:
+            raise OSError(errno.ENOSPC, f"expected room to write {what}, found none; free some") from None
+        is_a_kind = isinstance(error, DeltaError) and type(error) is not DeltaError  # such as a conflict with a writer
+        if is_a_kind or not _OF_FILES.search(text):
+            raise
+        said = text.partition("\n")[0][:300]
+        raise UserError(f"expected {what} whole, found {said}; bring back what is missing, or {_ANEW}") from None
 
 
 def create_tables(root: Path) -> list[str]:
@@ -94,7 +121,8 @@ def open_table(root: Path, table: Table) -> DeltaTable:
         version of its contract.
     """
     try:
-        made = DeltaTable(table_uri(root, table))
+        with readable_errors(f"table {table.name} at {root}"):
+            made = DeltaTable(table_uri(root, table))
     except TableNotFoundError:
         raise UserError(f"expected table {table.name} at {root}, found none; run `recpipe init`") from None
     protocol = made.protocol()
@@ -107,8 +135,7 @@ def open_table(root: Path, table: Table) -> DeltaTable:
     if said := differences(table, made):
         raise UserError(
             f"expected the tables at {root} to be of this version of recpipe, found {table.name} with "
-            f"{', '.join(said)}; move the lake away, run `recpipe init` and `make backfill` from the first arrival on: "
-            "what landed is still there"
+            f"{', '.join(said)}; {_ANEW}"
         )
     return made
 
@@ -219,7 +246,7 @@ def _write(  # noqa: PLR0913 - what is written where, how, and what is said of i
     known: DeltaTable | None = None,
     **told: str,
 ) -> int:
-    with table_lock(root, table):
+    with table_lock(root, table), readable_errors(f"table {table.name}"):
         commits.require_newest(table)
         target = known or open_table(root, table)
         try:
@@ -231,9 +258,6 @@ def _write(  # noqa: PLR0913 - what is written where, how, and what is said of i
                 commit_properties=commit_properties(table, **told),
             )
         except DeltaError as error:
-            if "No space left on device" in str(error):
-                said = f"expected room to write table {table.name}, found none; free some"
-                raise OSError(errno.ENOSPC, said) from None
             if broken := _BROKEN.search(str(error)):  # it goes on with the rows, and what people wrote is for no log
                 said = f"expected rows of table {table.name} as its contract says"
                 where = f" and where {predicate}" if predicate else ""
@@ -291,7 +315,8 @@ def _connect(
     read = set(erased)
     for table in tables:
         files = snapshot_files(root, table, between=between)
-        connection.execute(_view(table, files, erased if table in OF_USERS else []))
+        with readable_errors(f"table {table.name} at {root}"):
+            connection.execute(_view(table, files, erased if table in OF_USERS else []))
         read.update(files)
     connection.execute(f"set allowed_paths = {_listed(sorted(read))}")  # not folders: older files have erased users
     connection.execute("set enable_external_access = false")

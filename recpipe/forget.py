@@ -141,23 +141,34 @@ def erase(settings: Settings, user_id: str, on: date, *, keep_files: bool = Fals
     those of a user whom no table knows now, since rows may have been replaced.
 
     Raises:
-        UserError: a job is under way. It might write rows of the user after they were removed here.
+        UserError: a job is under way, which might write rows of the user after they were removed here; or a file is not
+            as it should be, or the disk is full, so that the command is to be given again.
     """
     root = settings.lake
     with no_job_under_way(root):
         if user_id not in delta.erased_users(root):
             delta.append(root, ERASED_USERS, [{"user_id": user_id, "erased_on": on}])
-        if rows_of(root, [user_id]):
-            # Sequences have no ids to find the user's by. Without any, an anchor that is not decided gets them anew.
-            # They go first: while there are rows, a command that was stopped is known to have them to do.
-            _delete(root, TRAINING_EXAMPLES, None)
-        # The log keeps the condition, so it has the hash. Last come the tables by which the landing files are found.
-        is_users = f"encode(sha256(user_id), 'hex') = '{hashlib.sha256(user_id.encode()).hexdigest()}'"
-        removed = {table.name: _delete(root, table, is_users) for table in reversed(OF_USERS)}
-        _remove_left_overs(settings, user_id)
-        if not keep_files:
-            for table in (TRAINING_EXAMPLES, *OF_USERS):
-                _keep_newest_version(root, table)
+        try:
+            return _remove(settings, user_id, keep_files)
+        except (UserError, OSError) as error:
+            raise UserError(
+                f"{error}; nobody reads {user_id} any more, but files have rows: then give this command again"
+            ) from None
+
+
+def _remove(settings: Settings, user_id: str, keep_files: bool) -> dict[str, int]:
+    root = settings.lake
+    if rows_of(root, [user_id]):
+        # Sequences have no ids to find the user's by. Without any, an anchor that is not decided gets them anew.
+        # They go first: while there are rows, a command that was stopped is known to have them to do.
+        _delete(root, TRAINING_EXAMPLES, None)
+    # The log keeps the condition, so it has the hash. Last come the tables by which the landing files are found.
+    is_users = f"encode(sha256(user_id), 'hex') = '{hashlib.sha256(user_id.encode()).hexdigest()}'"
+    removed = {table.name: _delete(root, table, is_users) for table in reversed(OF_USERS)}
+    _remove_left_overs(settings, user_id)
+    if not keep_files:
+        for table in (TRAINING_EXAMPLES, *OF_USERS):
+            _keep_newest_version(root, table)
     return {name: rows for name, rows in reversed(removed.items()) if rows}
 
 
@@ -174,7 +185,7 @@ def _remove_left_overs(settings: Settings, user_id: str) -> None:
 
 def _delete(root: Path, table: Table, condition: str | None) -> int:
     """Rows removed, in one commit; files without such rows are left alone."""
-    with delta.table_lock(root, table):
+    with delta.table_lock(root, table), delta.readable_errors(f"table {table.name}"):
         return delta.open_table(root, table).delete(condition, commit_properties=delta.commit_properties(table))[
             "num_deleted_rows"
         ]
@@ -182,7 +193,7 @@ def _delete(root: Path, table: Table, condition: str | None) -> int:
 
 def _keep_newest_version(root: Path, table: Table) -> None:
     """Remove all other files, and the log of older versions: its statistics name the first and last user of a file."""
-    with delta.table_lock(root, table):
+    with delta.table_lock(root, table), delta.readable_errors(f"table {table.name}"):
         delta.open_table(root, table).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
         newest, log = delta.open_table(root, table), Path(delta.table_uri(root, table)) / "_delta_log"
         (log / "._last_checkpoint.crc").unlink(missing_ok=True)  # Spark's, which would not fit any more

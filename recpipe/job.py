@@ -110,7 +110,7 @@ def _run(job: str, main: Main, ds: date, run_id: str, settings: Settings) -> Non
     attempt = attempts.begin(settings, job, ds, run_id)
     with kept_audits() as audits:
         try:
-            with commits.made_by(attempt):
+            with commits.made_by(attempt), delta.readable_errors():
                 result = main(ds, settings)
         except BaseException as error:
             told = str(error) if isinstance(error, ONE_LINE) else traceback.format_exc(limit=-3)

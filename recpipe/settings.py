@@ -417,7 +417,18 @@ def home_folder() -> Path:
     home = Path(os.environ.get("RECPIPE_HOME", ".recpipe")).expanduser().absolute()
     if found := set("[]%*?=\\#,") & set(str(home)):
         raise UserError(f"expected a RECPIPE_HOME without {' '.join(sorted(found))}, found {home}; name another folder")
+    if not is_utf8(str(home)):
+        raise UserError(f"expected a RECPIPE_HOME in UTF-8, found {str(home)!r}; name another folder")
     return home
+
+
+def is_utf8(text: str) -> bool:
+    """Whether what came from outside was UTF-8: Python stands in surrogates for bytes that are not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_settings() -> Settings:

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +16,7 @@ from recpipe.arriving import arriving_files
 from recpipe.cli import app
 from recpipe.errors import UserError
 from recpipe.intake import Intake
+from recpipe.job_lock import job_under_way
 from recpipe.rejects import RejectLimit
 from recpipe.tables import ARRIVALS, RECOMMENDATIONS, RUNS
 from tests.lakes import empty_lake
@@ -132,11 +136,13 @@ def test_status_says_why_a_day_failed_and_what_mends_it(home):
     traceback = "Traceback (most recent call last):\n  File a.py\nValueError: no such thing"
     rows = [attempt(MONDAY, "embed", "failed", message=traceback), attempt(WEDNESDAY, "ingest_reviews", "running")]
     delta.append(home / "lake", RUNS, rows)
-    lines = recpipe("status").splitlines()
+    with job_under_way(home / "lake"):
+        lines = recpipe("status").splitlines()
+        assert json.loads(recpipe("status", "--json"))["mend"] == ["make backfill FROM=2024-01-01 TO=2024-01-02"]
     assert "2024-01-01 embed: ValueError: no such thing" in lines
     assert "To mend: make backfill FROM=2024-01-01 TO=2024-01-02" in lines
     assert lines[-1] == ("If nothing works on 2024-01-03 any more, it was killed: recpipe run night --ds 2024-01-03")
-    assert json.loads(recpipe("status", "--json"))["mend"] == ["make backfill FROM=2024-01-01 TO=2024-01-02"]
+    assert recpipe("status").splitlines()[-1] == "To mend: make backfill FROM=2024-01-01 TO=2024-01-03"
 
 
 def test_files_that_showed_up_in_a_sealed_day_are_named_by_status_and_doctor(home):
@@ -162,3 +168,27 @@ def test_a_full_refresh_is_a_setting_of_the_jobs_process(home, monkeypatch, opti
     monkeypatch.setattr(environments, "job_command", lambda *_: command)
     recpipe("run", "build_features", "--ds", "2024-01-01", *options)
     assert (home / "told").read_text() == told
+
+
+def refused(*arguments, **variables):
+    """The line with which a command of its own ends."""
+    command = [sys.executable, "-c", "from recpipe.cli import main; main()", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **variables})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    [line] = ended.stderr.splitlines()
+    return line
+
+
+def test_what_is_not_utf8_is_refused_in_one_line(home):
+    for arguments in (("show", b"\xff"), ("query", b"select '\xff'")):
+        assert refused(*arguments).startswith("recpipe: expected arguments in UTF-8, found ")
+    assert "expected a RECPIPE_HOME in UTF-8" in refused("status", RECPIPE_HOME=os.fsdecode(bytes(home) + b"/\xff"))
+
+
+def test_a_data_file_that_is_found_broken_only_when_it_is_read_is_refused_in_one_line(home):
+    for day in (MONDAY, TUESDAY):
+        delta.append(home / "lake", RECOMMENDATIONS, [recommendation("ann", 1, "a", ds=day)])
+    broken = Path(delta.snapshot_files(home / "lake", RECOMMENDATIONS)[-1])
+    broken.write_bytes(broken.read_bytes()[:50])
+    delta.connect(home / "lake", [RECOMMENDATIONS])
+    assert "whole, found Invalid Input Error: " in refused("show", "ann", "--ds", str(TUESDAY))

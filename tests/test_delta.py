@@ -62,6 +62,22 @@ def test_a_row_that_breaks_the_contract_is_not_written(lake, broken):
     assert verdicts(lake) == [(MONDAY, "promoted", 0)]
 
 
+@pytest.mark.parametrize(
+    ("file", "left"),
+    [("_delta_log/*.json", 50), ("_delta_log/*1.json", None), ("*/*.parquet", 50), ("*/*.parquet", None)],
+)
+def test_a_file_that_is_cut_off_or_gone_is_one_line_with_what_mends_it(lake, file, left):
+    delta.append(lake, REVIEWS, [review("ann", "a")])
+    path = max((lake / "reviews").glob(file))
+    if left:
+        path.write_bytes(path.read_bytes()[:left])
+    else:
+        path.unlink()
+    with pytest.raises(UserError, match=r"^expected table reviews at .* whole, found .*; bring back what is") as told:
+        delta.connect(lake, [REVIEWS])
+    assert "\n" not in str(told.value)
+
+
 def test_nan_breaks_a_range(lake):
     delta.replace(lake, RECOMMENDATIONS_CURRENT, [recommendation("u", 1, "i")])
     with pytest.raises(ValueError, match="found 1 others"):

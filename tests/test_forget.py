@@ -144,6 +144,18 @@ def test_a_command_that_was_killed_is_finished_by_the_same_command(lake, monkeyp
     assert rows(lake)["training_examples"] == []
 
 
+def test_a_command_that_finds_a_file_gone_says_that_it_is_to_be_given_again(lake):
+    kept = Path(delta.snapshot_files(lake, REVIEWS)[0])
+    content = kept.read_bytes()
+    kept.unlink()
+    with pytest.raises(UserError, match=r"^expected table reviews .*; nobody reads .*: then give this command again$"):
+        erase(lake)
+    assert delta.erased_users(lake) == [GONE]
+    kept.write_bytes(content)
+    erase(lake)
+    assert naming(lake, GONE) == {"erased_users"}
+
+
 def test_a_kill_between_the_files_of_a_log_leaves_a_table_that_is_read(lake, monkeypatch):
     unlink, done = Path.unlink, []
 
