@@ -22,7 +22,7 @@ Segments = Mapping[str, NDArray[np.bool_]]
 
 
 def by_history(lengths: NDArray[np.integer], last_days: NDArray[np.integer], targets: Lists) -> Segments:
-    """By how many items the user had, and by how long before the newest of anybody's the last of them was.
+    """By how many items the user met, and by how long before the newest of anybody's the last of them was.
 
     Args:
         lengths, last_days: (users,); days count from any day.
@@ -45,7 +45,7 @@ def _from_to(first: int, end: float) -> str:
 
 
 def by_popularity(owners: NDArray[np.integer], targets: Lists) -> Segments:
-    """By how many users had the item: see POPULARITY, and cold items, which nobody had.
+    """By how many users had the item: see POPULARITY, and cold items, which nobody had, viewed or not.
 
     Args:
         owners: (candidates,).

@@ -183,7 +183,7 @@ def _known(settings: Settings, plan: Plan, candidate: Checkpoint, ranked: Catalo
 
 
 def _met(contest: Contest) -> Lists:
-    """What a baseline knows of each user: all that the model reads, views too, and what the user had before that."""
+    """What is known of each user: all that the model reads, views too, and what the user had before that."""
     places = positions(contest.histories.items, contest.ranked.numbers, missing=-1)
     rows, columns = np.nonzero(places >= 0)
     rows_had, had = contest.seen.cells(0, len(contest.seen))
@@ -192,7 +192,7 @@ def _met(contest: Contest) -> Lists:
 
 
 def segments_of(settings: Settings, plan: Plan, contest: Contest, known: Known) -> Segments:
-    lengths, last_days = contest.seen.lengths(), contest.histories.days.max(axis=1)
+    lengths, last_days = _met(contest).lengths(), contest.histories.days.max(axis=1)
     with delta.connect(settings.lake, [VOCABULARY]) as lake:
         query = "select token_id, token from vocabulary where field = 'category' and ds <= ?"
         names = dict(lake.execute(query, [plan.candidate.ds]).fetchall())

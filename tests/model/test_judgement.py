@@ -1,10 +1,19 @@
 """Every model is judged by the lists that it would serve."""
 
+from datetime import date
+
+import numpy as np
+
 from jobs import train_two_tower
+from recpipe.evaluation.baselines import Known
 from recpipe.evaluation.gate import CHAMPION
-from recpipe.model.anchors import plan_of
-from recpipe.model.judgement import MODEL, judge
+from recpipe.evaluation.metrics import Lists
+from recpipe.model.anchors import Plan, Rows, plan_of
+from recpipe.model.judgement import MODEL, judge, segments_of
+from recpipe.model.judging import Contest
+from recpipe.tables import TYPE_CODES
 from tests.model.conftest import Interaction, candidate_of, day, planted_chains
+from tests.model.small_models import nothing_known, of_strangers
 
 
 def test_where_the_champion_says_nothing_it_is_judged_by_what_is_popular_now_as_it_would_serve(shop, settings):
@@ -29,3 +38,14 @@ def test_where_the_champion_says_nothing_it_is_judged_by_what_is_popular_now_as_
     assert popular["history 1"] > 0.5
     assert of_champion["history 1"] > 0.5
     assert found.of(CHAMPION)["list_fill"] == found.of(MODEL)["list_fill"] == 1
+
+
+def test_a_user_who_only_viewed_has_a_history_and_what_nobody_had_is_cold(shop, settings):
+    """Another viewed one item, and had one longer ago than the model reads."""
+    items = np.array([[0, 1, 2], [-1, -1, 1]], np.int32)
+    days, types = (np.where(items < 0, 0, value).astype(np.int32) for value in (5, TYPE_CODES["view"]))
+    targets = Lists.of([[3], [2]])
+    contest = Contest(nothing_known(range(4)), of_strangers(items, days, types), Lists.of([[], [0]]), targets, targets)
+    known = Known(items, days, np.zeros_like(items, bool), date(1970, 1, 6), contest.ranked.content.categories)
+    segments = segments_of(settings(), Plan(*[Rows(day(0), day(0))] * 5), contest, known)
+    assert segments["history 2-4"].tolist() == segments["cold items"].tolist() == [True, True]
