@@ -13,8 +13,8 @@ from recpipe.job import JobResult
 from recpipe.model.anchors import Decision, item_numbering
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import read_catalogue
+from recpipe.model.contest import with_vectors
 from recpipe.model.examples import read_user_histories
-from recpipe.model.judging import with_vectors
 from recpipe.model.ranks import Ranks
 from recpipe.model.registry import Registry
 from recpipe.model.training import vectors

@@ -22,8 +22,8 @@ from recpipe.model.anchors import Plan
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import Catalogue, read_catalogue
+from recpipe.model.contest import Contest, K
 from recpipe.model.examples import EvaluationUsers, positions, read_evaluation_users
-from recpipe.model.judging import Contest, K
 from recpipe.settings import Settings
 from recpipe.tables import COLD, EVERYBODY, TYPE_CODES, VOCABULARY, WARM
 

@@ -22,8 +22,8 @@ from recpipe.model.anchors import Rows, Users, item_numbering
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.content import Catalogue, read_catalogue
+from recpipe.model.contest import validator
 from recpipe.model.examples import read_evaluation_users
-from recpipe.model.judging import validator
 from recpipe.model.progress import Epoch
 from recpipe.model.ranks import Ranks
 from recpipe.model.towers import TowerConfig, TwoTower

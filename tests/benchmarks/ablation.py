@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from recpipe.model.judging import validator
+from recpipe.model.contest import validator
 from recpipe.model.training import train
 from recpipe.settings import CHECKOUT, ModelSettings
 from tests.benchmarks import public_data

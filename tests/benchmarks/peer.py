@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recpipe.evaluation.metrics import ndcg_at_k
-from recpipe.model.judging import Contest, validator
+from recpipe.model.contest import Contest, validator
 from recpipe.model.towers import TwoTower
 from recpipe.model.training import train
 from recpipe.settings import CHECKOUT, ModelSettings

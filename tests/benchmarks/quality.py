@@ -21,8 +21,8 @@ from statistics import mean, stdev
 import numpy as np
 
 from recpipe.evaluation.metrics import ndcg_at_k, precision_at_k, recall_at_k
+from recpipe.model.contest import Contest, validator
 from recpipe.model.examples import known_items
-from recpipe.model.judging import Contest, validator
 from recpipe.model.training import train
 from recpipe.settings import CHECKOUT, ModelSettings
 from tests.benchmarks import public_data

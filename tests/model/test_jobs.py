@@ -21,8 +21,8 @@ from recpipe.evaluation.metrics import METRICS as FIGURES
 from recpipe.evaluation.metrics import Lists
 from recpipe.model import batches, candidates, launch, promotion
 from recpipe.model.anchors import plan_of
+from recpipe.model.contest import Contest
 from recpipe.model.judgement import MODEL, _met, judge
-from recpipe.model.judging import Contest
 from recpipe.model.promotion import Verdict, record
 from recpipe.model.registry import Registry
 from recpipe.settings import CHECKOUT

@@ -9,8 +9,8 @@ from recpipe.evaluation.baselines import Known
 from recpipe.evaluation.gate import CHAMPION
 from recpipe.evaluation.metrics import Lists
 from recpipe.model.anchors import Plan, Rows, plan_of
+from recpipe.model.contest import Contest
 from recpipe.model.judgement import MODEL, judge, segments_of
-from recpipe.model.judging import Contest
 from recpipe.tables import TYPE_CODES
 from tests.model.conftest import Interaction, candidate_of, day, planted_chains
 from tests.model.small_models import nothing_known, of_strangers

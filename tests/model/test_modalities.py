@@ -12,8 +12,8 @@ import pytest
 
 from recpipe.evaluation.metrics import Lists, recall_at_k
 from recpipe.model.content import Catalogue, ItemContent
+from recpipe.model.contest import Contest
 from recpipe.model.examples import EvaluationUsers, Sequences
-from recpipe.model.judging import Contest
 from recpipe.model.training import Trained, train
 from recpipe.settings import ModelSettings
 from tests.model.small_models import of_strangers

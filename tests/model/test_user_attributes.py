@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from recpipe.evaluation.metrics import Lists, recall_at_k
+from recpipe.model.contest import Contest
 from recpipe.model.examples import EvaluationUsers, Sequences
-from recpipe.model.judging import Contest
 from recpipe.model.training import Trained, train
 from recpipe.settings import ModelSettings
 from tests.model.small_models import nothing_known

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from recpipe.evaluation.metrics import Lists
 from recpipe.model import training
 from recpipe.model.checkpoint import Checkpoint
+from recpipe.model.contest import validator
 from recpipe.model.examples import EvaluationUsers
 from recpipe.model.item_tower import FUSIONS
 from recpipe.model.items import Items
-from recpipe.model.judging import validator
 from recpipe.model.towers import TwoTower
 from recpipe.model.training import Trained, Validate, train
 from recpipe.model.warm_start import take_over

@@ -1,7 +1,7 @@
 import numpy as np
 
 from recpipe.evaluation.metrics import Lists
-from recpipe.model.judging import Contest
+from recpipe.model.contest import Contest
 from tests.model.small_models import nothing_known, of_strangers
 
 
