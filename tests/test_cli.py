@@ -32,6 +32,12 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def no_airflow(monkeypatch):
+    """A demo that should be refused and is not would start it."""
+    monkeypatch.setattr(demo.airflow_backfill, "backfill", lambda *_, **__: 1)
+
+
 def recpipe(*arguments):
     return CliRunner().invoke(app, arguments, catch_exceptions=False).output
 
@@ -108,7 +114,7 @@ def test_nothing_lands_in_the_demo_s_made_up_shop(home, monkeypatch, format_):
 
 
 @pytest.mark.parametrize("command", ["sample", "demo"])
-def test_no_made_up_shop_is_mixed_into_one_s_own(home, command):
+def test_no_made_up_shop_is_mixed_into_one_s_own(home, no_airflow, command):
     own = str(write_lines(home / "r.json", review_2023()))
     recpipe("land", own, "--format", "amazon-2023", "--arrived-on", "2024-01-02")
     with pytest.raises(UserError, match=r"expected a new place for a made-up shop, found files in .*; name another"):
@@ -118,7 +124,7 @@ def test_no_made_up_shop_is_mixed_into_one_s_own(home, command):
 
 @pytest.mark.parametrize("command", ["sample", "demo"])
 @pytest.mark.parametrize("what", ["days", "pictures"])
-def test_no_made_up_shop_is_mixed_into_one_of_which_only_days_or_pictures_are_left(home, command, what):
+def test_no_made_up_shop_is_mixed_into_one_of_which_only_days_or_pictures_are_left(home, no_airflow, command, what):
     if what == "days":
         delta.append(home / "lake", ARRIVALS, [arrival()])
     else:
