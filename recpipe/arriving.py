@@ -13,7 +13,7 @@ from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.images import landed_pictures
 from recpipe.landing import Landed, LandedFile, landed_files, no_ingest
-from recpipe.sources.files import hashed, is_parquet, layout_of, sha256_of, stamp_of
+from recpipe.sources.files import fields_seen, hashed, is_parquet, layout_of, sha256_of, stamp_of
 from recpipe.sources.formats import LINES, Format, Layout
 from recpipe.sources.known import FORMATS
 from recpipe.sources.lines import Span, is_gzip
@@ -197,6 +197,10 @@ def _told(file: LandedFile, formats: Sequence[Format]) -> Layout | None:
         return layout
     told, needs, rival = layout.format, set(layout.format.needs), None
     rivals = [f for f in formats if f.kind == told.kind and f.name != told.name and f.needs and not {*f.needs} < needs]
+    # Of JSON lines that lack some of the fields, a mapping that finds there nothing more is no rival.
+    rivals = [
+        f for f in rivals if not f.may_lack or {*f.needs} == needs or fields_seen(file.path, f, {*f.needs} - needs)
+    ]
     with suppress(UserError):
         rival = layout_of(file.path, rivals) if rivals else None
     if rival:

@@ -74,6 +74,10 @@ class Source(Section):
         names = dict.fromkeys(name for record, _ in _RECORDS.values() for name in record._fields)
         return {name: place for name in names if (place := getattr(self, name))}
 
+    def needed(self) -> tuple[str, ...]:
+        """Ours of the fields that every record of the kind has."""
+        return _RECORDS[self.kind][1]
+
     @model_validator(mode="after")
     def _fields_fit_the_kind(self) -> Self:
         record, needed = _RECORDS[self.kind]

@@ -342,6 +342,37 @@ def test_a_file_put_there_by_hand_is_told_by_the_mapping_that_fits_best(landing,
     assert (file.format, file.kind, file.spans) == (told, "events", (None,))
 
 
+GOODS = {"kind": "items", "file": "jsonl", "item_id": "sku", "title": "name"}
+WITH_BRAND, WITH_PRICE = {**GOODS, "brand": "made_by"}, {**GOODS, "price": "cost"}
+PEOPLE = {"kind": "users", "file": "jsonl", "user_id": "who", "age": "years"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "told"),
+    [
+        ("items", b'{"sku": "A", "name": "Mug", "cost": 5}', "with-price"),
+        ("items", b'{"sku": "A", "cost": 5}', "with-price"),
+        ("items", b'{"sku": "A", "made_by": "Oldmill", "cost": null}', None),
+        ("users", b'{"who": "U1"}', "people"),
+        ("users", b'{"who": "U1", "sku": "A", "at": 1}', "found events; move it to events/"),
+    ],
+)
+def test_json_lines_put_there_by_hand_are_told_by_the_fields_that_are_seen(landing, kind, line, told):
+    landed(landing, kind, "2024-01-01", "x.jsonl", line)
+    sources = {
+        "with-brand": WITH_BRAND,
+        "with-price": WITH_PRICE,
+        "people": PEOPLE,
+        "views": {**VIEWS, "file": "jsonl"},
+    }
+    formats = known_formats(Settings(sources=sources))
+    if told in sources:
+        assert [file.format for file in arriving_files(landing, set(), MONDAY, formats).files] == [told]
+    else:
+        with pytest.raises(UserError, match=told or "which with-(brand|price) and with-(brand|price) fit"):
+            arriving_files(landing, set(), MONDAY, formats)
+
+
 def test_a09_an_empty_file_put_there_by_hand_has_no_format_beside_mappings(landing):
     landed(landing, "events", "2024-01-01", "e.csv", b"")
     [file] = arriving_files(landing, set(), MONDAY, known_formats(Settings(sources={"views": VIEWS}))).files

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import dropwhile, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from recpipe.errors import UserError
 from recpipe.sources import delimited, parquet
 from recpipe.sources.formats import CSV, LINES, PARQUET, Format, Layout
 from recpipe.sources.lines import MAX_LINE, Line, Part, Span, lines_of, read_parts
-from recpipe.sources.records import Decode, RejectError, decode_text
+from recpipe.sources.mapped import seen
+from recpipe.sources.records import Decode, Fields, RejectError, decode_text
 
 DETECTED_LINES = 100
 """Lines by which a file's format is told."""
@@ -77,8 +79,34 @@ def layout_of(path: Path, formats: Sequence[Format], columns: tuple[str, ...] = 
     format_, most = votes.most_common(1)[0] if votes else (None, 0)
     start = first[0].removeprefix(b"\xef\xbb\xbf").lstrip()
     if format_ is None or not most or not start.startswith(format_.opening):
-        raise UserError(_expected(formats, path, f"{start[:40]!r} at its start; fetch or convert it again"))
+        found = f"{start[:40]!r} at its start; fetch or convert it again"
+        if missing := _missing(first, formats):
+            found = f"no {', '.join(missing)} in its first lines; name the fields that it has in the settings"
+        raise UserError(_expected(formats, path, found))
     return Layout(format_, LINES)
+
+
+def fields_seen(path: Path, format_: Format, places: Iterable[str]) -> set[str]:
+    """Fields of a mapping of JSON lines that the first lines have."""
+    return seen(places, _decoded(_first_lines(path), format_))
+
+
+def _missing(first: list[bytes], formats: Sequence[Format]) -> list[str]:
+    """Fields without which a line is none of the only format, where that is a mapping of JSON lines."""
+    if len(formats) != 1 or not formats[0].needs or formats[0].framing != LINES:
+        return []
+    required = [place for place in formats[0].needs if place not in formats[0].may_lack]
+    records = _decoded(first, formats[0])
+    there = seen(required, records)
+    return [place for place in required if place not in there] if records else []
+
+
+def _decoded(contents: Iterable[bytes], format_: Format) -> list[Fields]:
+    found = []
+    for content in contents:
+        with suppress(RejectError):
+            found.append(format_.decode(content)[0])
+    return found
 
 
 def _first_lines(path: Path) -> list[bytes]:
@@ -96,11 +124,11 @@ def is_parquet(path: Path) -> bool:
         return file.read(len(parquet.MAGIC)) == parquet.MAGIC
 
 
-def _is_like(content: bytes, format_: Format) -> bool:
+def _is_like(content: bytes, format_: Format) -> float:
     try:
         return format_.is_like(format_.decode(content)[0])
     except RejectError:
-        return False
+        return 0
 
 
 def _header(first: bytes, format_: Format) -> list[tuple[str, str]]:
@@ -147,7 +175,8 @@ def _columns_like(columns: Sequence[str], formats: Sequence[Format]) -> Format |
 
 
 def _expected(formats: Sequence[Format], path: Path, found: str) -> str:
-    wanted = [f"{format_} with {', '.join(format_.needs)}" if format_.needs else str(format_) for format_ in formats]
+    needs = {format_: [place for place in format_.needs if place not in format_.may_lack] for format_ in formats}
+    wanted = [f"{format_} with {', '.join(needs[format_])}" if needs[format_] else str(format_) for format_ in formats]
     return f"expected {' or '.join(wanted)} in {path}, found {found}"
 
 

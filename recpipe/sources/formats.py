@@ -20,7 +20,7 @@ class Format(NamedTuple):
     name: str  # what --format names; one name may stand for several kinds
     kind: str  # one of tables.KINDS
     record: Callable[[Fields, list[str], date], Record]  # of fields, a list of notes to add to, and the day of arrival
-    is_like: Callable[[Fields], bool]  # whether fields, or a header's names, look like those of a record
+    is_like: Callable[[Fields], float]  # whether fields, or a header's names, look like those of a record; 1: all do
     time: Callable[[Fields], int] | None = None  # microseconds since 1970-01-01 UTC, unchecked; None: has no date
     framing: str = LINES
     decode: Decode = decode_json  # of LINES and PARQUET; CSV is decoded by its columns
@@ -29,6 +29,7 @@ class Format(NamedTuple):
     opening: bytes = b"{"  # starts the first line of a file of LINES, unlike that of, say, a web page
     members: tuple[str, ...] = ()  # names of its files in the archive that the shop offers
     needs: tuple[str, ...] = ()  # of a mapping: the shop's fields that it names
+    may_lack: tuple[str, ...] = ()  # those of them that JSON lines may be without: exporters leave out what is null
 
     def __str__(self) -> str:
         return f"{self.kind} ({self.name})"

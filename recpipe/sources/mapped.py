@@ -1,6 +1,6 @@
 """Any shop's CSV, JSON lines or Parquet, by a mapping of its fields in the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -69,20 +69,30 @@ def _format(name: str, source: "Source") -> Format:
         separator=source.category_separator,
     )
     needs = tuple(dict.fromkeys(places.values()))
+    required = {place for field, place in places.items() if field in source.needed()}
+    may_lack = tuple(place for place in needs if source.file == "jsonl" and place not in required)
     return Format(
         name=name,
         kind=source.kind,
         record=partial(_RECORDS[source.kind], mapped),
-        is_like=partial(_has_columns if source.file == "parquet" else _has_fields, needs),
+        is_like=partial(_has_columns, needs) if source.file == "parquet" else partial(_likeness, needs, may_lack),
         time=partial(_time, mapped) if mapped.time else None,
         framing=FRAMINGS[source.file],
         delimiter=source.delimiter,
         needs=needs,
+        may_lack=may_lack,
     )
 
 
-def _has_fields(needs: tuple[str, ...], fields: Fields) -> bool:
-    return all(_at(fields, place) is not _ABSENT for place in needs)
+def _likeness(needs: tuple[str, ...], may_lack: tuple[str, ...], fields: Fields) -> float:
+    """The share of the mapping's fields that are there; 0 where one is not that a record cannot lack."""
+    absent = [place for place in needs if _at(fields, place) is _ABSENT]
+    return 0 if set(absent) - set(may_lack) else 1 - len(absent) / len(needs)
+
+
+def seen(places: Iterable[str], records: Sequence[Fields]) -> set[str]:
+    """The shop's names of fields that any of the records has."""
+    return {place for place in places if any(_at(fields, place) is not _ABSENT for fields in records)}
 
 
 def _has_columns(needs: tuple[str, ...], columns: Fields) -> bool:

@@ -18,7 +18,7 @@ from recpipe.sources.known import FORMATS
 from recpipe.sources.records import Accepted, Event
 from recpipe.sources.replay import origin_lines, read_origin
 from tests.lakes import empty_lake
-from tests.orders import COLUMNS, NOON, csv_lines, order, orders
+from tests.orders import COLUMNS, NOON, csv_lines, mapped, order, orders
 from tests.raw_lines import seconds, write_lines, write_parquet
 
 TODAY = date(2024, 3, 1)
@@ -93,6 +93,29 @@ def test_a10_a_file_without_the_mapped_fields_is_refused_and_they_are_named(tmp_
     with pytest.raises(UserError, match=r"expected events \(shop\) with buyer, sku, paid_at in .*, found ") as refusal:
         layout_of(path, [orders(file=file)])
     assert "\n" not in str(refusal.value)
+
+
+GOODS = {"kind": "items", "file": "jsonl", "item_id": "sku", "title": "name", "price": "cost"}
+
+
+def test_json_lines_may_lack_what_a_record_need_not_have(tmp_path):
+    goods = mapped(**GOODS)
+    path = write_lines(tmp_path / "g.jsonl", b'{"sku": "A"}', b'{"sku": "B", "name": "Mug"}')
+    assert layout_of(path, [*FORMATS, goods]).format == goods
+    assert [item.title for item in accepted(path, layout_of(path, [goods]))] == [None, "Mug"]
+
+
+def test_json_lines_without_a_field_that_every_record_has_are_refused_and_it_is_named(tmp_path):
+    path = write_lines(tmp_path / "g.jsonl", b'{"id": "A", "name": "Mug"}')
+    with pytest.raises(
+        UserError, match=r"expected items \(shop\) with sku in .*g\.jsonl, found no sku in its first lines"
+    ):
+        layout_of(path, [mapped(**GOODS)])
+
+
+def test_a_csv_header_and_parquet_have_all_columns_of_the_mapping(tmp_path):
+    with pytest.raises(UserError, match="with sku, name, cost in"):
+        layout_of(write_lines(tmp_path / "g.csv", b"sku,name", b"A,Mug"), [mapped(**{**GOODS, "file": "csv"})])
 
 
 def test_a_mapped_column_of_parquet_that_is_there_twice_is_refused(tmp_path):
