@@ -1,6 +1,7 @@
 """What the command line shows: tables in the terminal, or JSON."""
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +27,18 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, default=str, ensure_ascii=False))
+    """What JSON knows no value for is null (a number that is not finite), hexadecimal (a BLOB), or as text."""
+    print(json.dumps(_in_json(value), default=str, ensure_ascii=False, allow_nan=False))
+
+
+def _in_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _in_json(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_json(one) for one in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_rows(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

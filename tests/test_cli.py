@@ -176,6 +176,17 @@ def test_a_full_refresh_is_a_setting_of_the_jobs_process(home, monkeypatch, opti
     assert (home / "told").read_text() == told
 
 
+def test_json_is_json_whatever_a_query_gives(home):
+    def constant(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    asked = "select 'nan'::double as a, ['inf'::float, 1.5] as b, 'x'::blob as c, {'d': '-inf'::double} as e, "
+    asked += f"map([date '2024-01-02'], [timestamp '2024-01-02 03:04:05']) as f, {10**30}::hugeint as g"
+    [row] = json.loads(recpipe("query", asked, "--json"), parse_constant=constant)
+    assert row["f"] == {"2024-01-02": "2024-01-02 03:04:05"}
+    assert [row[name] for name in "abceg"] == [None, [None, 1.5], "78", {"d": None}, 10**30]
+
+
 def refused(*arguments, **variables):
     """The line with which a command of its own ends."""
     command = [sys.executable, "-c", "from recpipe.cli import main; main()", *arguments]
