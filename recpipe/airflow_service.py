@@ -26,6 +26,7 @@ from recpipe.airflow_setup import (
     write_password,
 )
 from recpipe.errors import UserError
+from recpipe.files import whole
 from recpipe.locks import file_lock
 from recpipe.processes import Process
 from recpipe.settings import Settings
@@ -172,9 +173,8 @@ def _start(settings: Settings, until: date | None) -> Service:
 
 def _write_state(settings: Settings, service: Service) -> None:
     state = asdict(service) | {"until": service.until.isoformat() if service.until else None}
-    draft = _state_file(settings).with_suffix(".draft")
-    draft.write_text(json.dumps(state, indent=1))
-    draft.replace(_state_file(settings))
+    with whole(_state_file(settings)) as file:
+        file.write_text(json.dumps(state, indent=1))
 
 
 def _wait_until_healthy(settings: Settings, service: Service, since: datetime, say: Say) -> None:

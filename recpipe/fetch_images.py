@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import json
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ import orjson
 from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.fetching import Fetcher, FetchError
+from recpipe.files import empty_folder
 from recpipe.images import file_name, item_of, landed_pictures
 from recpipe.landing import require_open
 from recpipe.settings import ImageSettings
@@ -101,13 +101,8 @@ def _alone(folder: Path) -> Iterator[Path]:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError("expected no other fetch of pictures, found one running; wait for it") from None
-        aside = folder / ".fetching"
-        shutil.rmtree(aside, ignore_errors=True)  # of a fetch that was killed
-        aside.mkdir()
-        try:
+        with empty_folder(folder / ".fetching") as aside:
             yield aside
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
 
 
 class _State:

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from recpipe import commits, delta
 from recpipe.arrival_figures import sealed_figures
 from recpipe.audit_log import keep
 from recpipe.errors import UserError
+from recpipe.files import empty_folder
 from recpipe.java import find_java
 from recpipe.locks import own_folder, thread_lock
 from recpipe.settings import AuditSettings, Settings, code_hash
@@ -137,13 +137,8 @@ class Lake:
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """An empty folder for files that a job writes for itself and reads again; one job at a time."""
-        folder = self.root / delta.STAGING
-        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
-        folder.mkdir()
-        try:
+        with empty_folder(self.root / delta.STAGING) as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def has_rows(self, table: Table, first: date, last: date) -> bool:
         """Whether the table has rows of the days ``first`` to ``last``, both inclusive; asks its metadata alone."""

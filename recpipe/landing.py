@@ -18,6 +18,7 @@ from typing import NamedTuple
 from recpipe import delta
 from recpipe.choice import Choice, Dump, require_file
 from recpipe.errors import UserError
+from recpipe.files import empty_folder
 from recpipe.locks import file_lock
 from recpipe.sources.files import records_of, sha256_of
 from recpipe.sources.formats import Format, Layout
@@ -160,14 +161,8 @@ def no_ingest(lake: Path | None) -> AbstractContextManager[None]:
 def aside(landing: Path) -> Iterator[Path]:
     """An empty folder on the landing's own disk, so that a rename suffices to put files up; one landing at a time."""
     try:
-        with file_lock(landing / ".lock"):
-            folder = landing / ASIDE
-            shutil.rmtree(folder, ignore_errors=True)  # of a landing that was killed
-            folder.mkdir()
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        with file_lock(landing / ".lock"), empty_folder(landing / ASIDE) as folder:
+            yield folder
     except OSError as error:
         raise UserError(f"expected to write into {landing}, found: {error}; mend it and land again") from None
 

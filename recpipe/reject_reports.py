@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
 from recpipe.arriving import ArrivingFile
 from recpipe.errors import UserError
+from recpipe.files import whole
 from recpipe.intake import EXAMPLES, FATES, Outcome, named
 
 MAX_BYTES = 2**26
@@ -190,7 +191,5 @@ def _read(path: Path, model: type[KeptT]) -> KeptT | None:
 
 
 def write_kept(path: Path, kept: _Kept) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+    with whole(path) as file:
+        file.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -18,6 +18,7 @@ from recpipe.drift import drift
 from recpipe.errors import UserError
 from recpipe.evaluation import plots
 from recpipe.evaluation.plots import Bar
+from recpipe.files import whole
 from recpipe.model.anchors import champion
 from recpipe.pages import page, template
 from recpipe.quality import quality
@@ -67,10 +68,8 @@ def write_report(settings: Settings, ds: date, file: Path, curves: Callable[[str
         UserError: the night has no lists.
     """
     html = page(f"recpipe, night of {ds}", report_section(settings, ds, curves), images="data:")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    staged = file.with_name(f".{file.name}.part")
-    staged.write_text(html, encoding="utf-8")
-    staged.replace(file)
+    with whole(file) as staged:
+        staged.write_text(html, encoding="utf-8")
 
 
 def report_section(settings: Settings, ds: date, curves: Callable[[str], Curves]) -> str:

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from recpipe.errors import Interrupted, UserError
+from recpipe.files import whole
 from recpipe.model.anchors import Rows, Users, item_numbering
 from recpipe.model.batches import TrainingFiles
 from recpipe.model.checkpoint import Checkpoint
@@ -150,9 +151,8 @@ def _write(found: Trained, file: Path) -> None:
     tensors = {f"model.{name}": tensor.cpu().contiguous() for name, tensor in found.model.state_dict().items()}
     told = {"config": asdict(found.model.config), "log": [asdict(epoch) for epoch in found.log]}
     told |= {"interactions": found.interactions, "epochs": found.epochs, "warm": found.warm}
-    staged = file.with_suffix(".part")
-    save_file(tensors | {"known": torch.from_numpy(found.known)}, staged, metadata={"told": json.dumps(told)})
-    staged.rename(file)
+    with whole(file) as staged:
+        save_file(tensors | {"known": torch.from_numpy(found.known)}, staged, metadata={"told": json.dumps(told)})
 
 
 def _read(file: Path) -> Trained:

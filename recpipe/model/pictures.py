@@ -1,7 +1,6 @@
 """Pictures of items as small arrays of pixels, kept by content hash."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recpipe.errors import UserError
+from recpipe.files import whole
 from recpipe.sources.pictures import square_pixels
 
 CHANNELS = 3
@@ -56,10 +56,8 @@ class PictureStore:
         if kept.exists() and kept.stat().st_size == np.prod(shape):
             return np.fromfile(kept, dtype=np.uint8).reshape(shape)
         found = self._decoded(picture)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        staged = kept.with_name(f"{kept.name}.{os.getpid()}.part")
-        found.tofile(staged)
-        staged.replace(kept)
+        with whole(kept) as staged:
+            found.tofile(staged)
         return found
 
     def _decoded(self, picture: Landed) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from recpipe.files import whole
 from recpipe.model.objective import Objective
 
 Tensors = dict[str, Tensor]
@@ -47,11 +48,9 @@ class Progress:
     def save(self, file: Path) -> None:
         """Write the state, all of which decides how the training goes on; the file appears whole or not at all."""
         told = json.dumps({"log": [asdict(epoch) for epoch in self.log], "best_epoch": self.best_epoch})
-        file.parent.mkdir(parents=True, exist_ok=True)
-        staged = file.with_suffix(".part")
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._tensors().items()}
-        save_file(tensors, staged, metadata={"told": told})
-        staged.rename(file)
+        with whole(file) as staged:
+            save_file(tensors, staged, metadata={"told": told})
 
     def restore(self, file: Path) -> bool:
         """Go on from a file that `save` wrote for a training of the same rows, settings and code.

@@ -182,7 +182,7 @@ class Registry:
 
 def _state(unfinished: Path) -> str:
     """How far a training got, as its states' sizes and times tell; another text whenever one was saved since."""
-    saved = [(file.name, file.stat()) for file in sorted(unfinished.glob("*"))]
+    saved = [(file.name, file.stat()) for file in sorted(unfinished.glob("*.safetensors"))]
     return " ".join(f"{name} {found.st_size} {found.st_mtime_ns}" for name, found in saved) or "nothing"
 
 
