@@ -13,9 +13,9 @@ from datetime import date
 from pathlib import Path
 
 from recpipe import delta
-from recpipe.arriving import layout_in
 from recpipe.errors import UserError
 from recpipe.job_lock import no_job_under_way
+from recpipe.landed_layouts import layout_in
 from recpipe.landing import LandedFile, landed_files, remove_left_over
 from recpipe.settings import Settings
 from recpipe.sources.files import records_of

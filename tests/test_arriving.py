@@ -8,10 +8,11 @@ from datetime import date
 import pytest
 
 from recpipe import delta
-from recpipe.arriving import SealedFile, arriving_files, had_arrived, ingest_lock, layout_in, sealed_files
+from recpipe.arriving import SealedFile, arriving_files, had_arrived, ingest_lock, sealed_files
 from recpipe.choice import Choice
 from recpipe.errors import UserError
 from recpipe.intake import Intake
+from recpipe.landed_layouts import layout_in
 from recpipe.landing import LandedFile, land, replay
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.known import known_formats
