@@ -8,6 +8,7 @@ else the last of them run alone.
 """
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from recpipe.environments import environment_python, job_variables
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background, by what tests start, too
 
 TESTS = Path(__file__).parent
 ELSEWHERE = {

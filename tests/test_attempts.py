@@ -139,7 +139,10 @@ def test_a_command_that_is_stopped_lets_its_job_tell_its_end(settings, number):
             time.sleep(0.1)
         time.sleep(1)  # it waits for the lock
         running.send_signal(number)
-        assert running.wait(30) != 0
+        try:
+            assert running.wait(30) != 0
+        finally:
+            running.kill()
     assert runs(settings, "status, message") == [("failed", STOPPED)]
 
 
