@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from recpipe.delta import SPARK_FILES
 from recpipe.environments import JOBS, job_command, job_variables
 from recpipe.processes import members
 from recpipe.tables import TABLES
@@ -134,8 +135,9 @@ def leftovers(shop: Shop) -> list[str]:
     deadline = time.monotonic() + 10
     while (alive := members([], f"RECPIPE_HOME={shop.home}")) and time.monotonic() < deadline:
         time.sleep(0.2)
-    known = {table.name for table in TABLES} | {".locks"}
+    known = {table.name for table in TABLES} | {".locks", SPARK_FILES}
     strange = [path.name for path in shop.lake.iterdir() if path.name not in known]
+    strange += [f"{path.parent.name}/{path.name}" for path in (shop.lake / SPARK_FILES).glob("*/")]
     registry = shop.home / "registry"
     staged = [path.name for path in (*registry.rglob(".staged-*"), *registry.glob("unfinished"))]
     return [*(f"process {process.pid}" for process in alive), *sorted(strange), *sorted(staged)]

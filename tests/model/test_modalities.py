@@ -48,9 +48,10 @@ def users(count: int, seed: int, taken: int, first: int = 0) -> tuple[Sequences,
 
 
 def trained(*inputs: str, **changes: object) -> Trained:
+    pixels = {"image_size": SIDE} if "image" in inputs else {}
     settings = ModelSettings(
         embedding_size=16, batch_size=64, epochs=12, learning_rate=0.01, warmup_steps=10, dropout=0.1, item_dropout=0.1,
-        graph=False, user_tower="mlp", item_inputs=inputs, image_size=SIDE, **changes,
+        graph=False, user_tower="mlp", item_inputs=inputs, **pixels, **changes,
     )  # fmt: skip
     sequences, _ = users(600, seed=2, taken=TAKEN + 1)
     return train(lambda: sequences, catalogue(), settings, seed=3, epochs=12)
