@@ -10,7 +10,7 @@ from recpipe.model.graph import Edges
 from recpipe.model.items import ItemTowerConfig
 from recpipe.model.towers import TowerConfig, TwoTower
 from recpipe.model.user_towers import UserTowerConfig
-from recpipe.settings import ModelSettings
+from recpipe.model_settings import ModelSettings
 
 
 def new_model(settings: ModelSettings, content: ItemContent, sequences: Sequences, device: torch.device) -> TwoTower:

@@ -15,7 +15,7 @@ from recpipe.model.items import Items
 from recpipe.model.losses import SAMPLED, softmax_loss
 from recpipe.model.negatives import SHARES, Sampler
 from recpipe.model.towers import TwoTower
-from recpipe.settings import ModelSettings
+from recpipe.model_settings import ModelSettings
 from recpipe.tables import INTERACTION_TYPES, TYPE_CODES
 
 Asked = Sequence[tuple[Histories, Tensor]]

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.evaluation.report import write_report
 from recpipe.job import parse_day
@@ -18,7 +19,8 @@ def main() -> None:
     options = parser.parse_args()
     try:
         settings = read_settings()
-        write_report(settings, parse_day(options.ds), options.html, Registry(settings.registry).curves)
+        with delta.readable_errors():
+            write_report(settings, parse_day(options.ds), options.html, Registry(settings.registry).curves)
     except (UserError, OSError) as error:
         print(f"recpipe: {error}", file=sys.stderr)
         sys.exit(2)

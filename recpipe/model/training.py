@@ -29,7 +29,7 @@ from recpipe.model.ranks import Ranks
 from recpipe.model.towers import TwoTower
 from recpipe.model.user_towers import UserTowerConfig
 from recpipe.model.warm_start import warmed
-from recpipe.settings import ModelSettings
+from recpipe.model_settings import ModelSettings
 from recpipe.tables import INTERACTION_TYPES
 
 

@@ -21,7 +21,7 @@ from recpipe.model.anchors import Rows
 from recpipe.model.batches import LISTS, TrainingFiles
 from recpipe.model.examples import Sequences
 from recpipe.model.training import train
-from recpipe.settings import ModelSettings
+from recpipe.model_settings import ModelSettings
 from recpipe.tables import TRAINING_EXAMPLES
 from tests.benchmarks import public_data
 from tests.model.conftest import day

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recpipe.settings import ModelSettings
+from recpipe.model_settings import ModelSettings
 from tests.benchmarks import kept, quality
 
 

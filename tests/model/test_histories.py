@@ -7,7 +7,7 @@ from recpipe.model.examples import Sequences
 from recpipe.model.histories import Histories, in_blocks, in_groups
 from recpipe.model.items import Items
 from recpipe.model.objective import Objective
-from recpipe.settings import ModelSettings
+from recpipe.model_settings import ModelSettings
 from tests.model.small_models import of_strangers
 
 PADDING = 30

@@ -15,7 +15,7 @@ from recpipe.model.content import Catalogue, ItemContent
 from recpipe.model.contest import Contest
 from recpipe.model.examples import EvaluationUsers, Sequences
 from recpipe.model.training import Trained, train
-from recpipe.settings import ModelSettings
+from recpipe.model_settings import ModelSettings
 from tests.model.small_models import of_strangers
 
 KINDS, OF_BOTH, SIDE, TAKEN = 4, 8, 8, 5

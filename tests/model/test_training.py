@@ -16,7 +16,7 @@ from recpipe.model.content import Catalogue, ItemContent
 from recpipe.model.examples import Sequences
 from recpipe.model.training import _precision, learning_rate, optimizer_of, train, vectors
 from recpipe.model.user_towers import USER_TOWERS
-from recpipe.settings import ModelSettings
+from recpipe.model_settings import ModelSettings
 from tests.model.small_models import config, content, model, nothing_known, of_strangers
 
 ITEMS = nothing_known(range(20))

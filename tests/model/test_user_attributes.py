@@ -13,7 +13,7 @@ from recpipe.evaluation.metrics import Lists, recall_at_k
 from recpipe.model.contest import Contest
 from recpipe.model.examples import EvaluationUsers, Sequences
 from recpipe.model.training import Trained, train
-from recpipe.settings import ModelSettings
+from recpipe.model_settings import ModelSettings
 from tests.model.small_models import nothing_known
 
 GROUPS, OF_GROUP, COMMON, TAKEN = 4, 20, 5, 4
