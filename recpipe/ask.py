@@ -10,7 +10,7 @@ import typer
 from recpipe import environments, job, reader, rejects, serving
 from recpipe.arriving import late_files, sealed_files
 from recpipe.errors import UserError
-from recpipe.intake import not_read
+from recpipe.intake import LATE_FILES_MEND, not_read
 from recpipe.printing import print_json, print_quality, print_rows, print_status, print_user
 from recpipe.quality import TREND_ARRIVALS
 from recpipe.quality import quality as figures_of
@@ -81,7 +81,7 @@ def status(
     else:
         print_status(days, served, models, is_cut=not (first or last) and len(days) == SHOWN_DAYS)
         for said in not_read(late):
-            print(f"{said}; land them on a day to come, or take them away")
+            print(f"{said}; {LATE_FILES_MEND}")
 
 
 def report(

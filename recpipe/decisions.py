@@ -71,7 +71,7 @@ def promote(settings: Settings, model_version: str, reason: str) -> Made:
         if now and model_version == now.model_version:
             raise UserError(f"expected a model that is not in use, found {model_version}, which is")
         made = Made(model_version, now and now.model_version, following)
-        return _append(settings, known[model_version], made, f"{PROMOTED_BY_HAND}, {_instead(made)}: {reason}")
+        return _append(settings, known[model_version], made, PROMOTED_BY_HAND, reason)
 
 
 def withdraw_model(settings: Settings, reason: str) -> Made:
@@ -88,7 +88,7 @@ def withdraw_model(settings: Settings, reason: str) -> Made:
         *others, _ = _standing(one for one in promotions(settings.lake) if one.effective_from <= following)
         before = others[-1] if others else None
         made = Made(before and before.model_version, now.model_version, following)
-        return _append(settings, (before or now).anchor, made, f"by hand, {_instead(made)}: {reason}")
+        return _append(settings, (before or now).anchor, made, "by hand", reason)
 
 
 def _standing(decisions: Iterable[Decision]) -> list[Decision]:
@@ -104,10 +104,6 @@ def _standing(decisions: Iterable[Decision]) -> list[Decision]:
         else:
             standing.append(one)
     return standing
-
-
-def _instead(made: Made) -> str:
-    return f"instead of {made.instead_of or 'no model'}"
 
 
 def stored_models(registry: Path) -> set[str]:
@@ -132,13 +128,13 @@ def _next_night(settings: Settings) -> tuple[date, Decision | None]:
     return following, champion(settings.lake, following)
 
 
-def _append(settings: Settings, anchor: date, made: Made, reason: str) -> Made:
+def _append(settings: Settings, anchor: date, made: Made, how: str, reason: str) -> Made:
     with delta.connect(settings.lake, [MODEL_VERDICTS]) as lake:
         [(last,)] = lake.sql("select max(sequence) from model_verdicts").fetchall()
     row: Mapping[str, Any] = {
         "ds": anchor,
         "verdict": "promoted" if made.model_version else "withdrawn",
-        "reason": reason,
+        "reason": f"{how}, instead of {made.instead_of or 'no model'}: {reason}",
         "model_version": made.model_version,
         "effective_from": made.effective_from,
         "sequence": last + 1,

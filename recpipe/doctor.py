@@ -10,7 +10,7 @@ from recpipe import delta, forget
 from recpipe.arriving import late_files, sealed_files
 from recpipe.environments import ENVIRONMENTS, environment_folder, environment_python
 from recpipe.errors import UserError
-from recpipe.intake import not_read
+from recpipe.intake import LATE_FILES_MEND, not_read
 from recpipe.java import VERSIONS, find_java
 from recpipe.settings import CHECKOUT, Settings
 from recpipe.sources.files import sha256_of
@@ -118,8 +118,7 @@ def _lake(settings: Settings) -> Iterator[Check]:
     except UserError as error:
         yield _missing("landing folder", error)
     else:
-        mend = "land them on a day to come, or take them away" if late else ""
-        yield Check("landing folder", not late, "".join(late) or str(settings.landing), mend)
+        yield Check("landing folder", not late, "".join(late) or str(settings.landing), LATE_FILES_MEND if late else "")
     if erased := delta.erased_users(root):
         left = forget.rows_of(root, erased)
         found = ", ".join(f"{rows:,} rows in {table}" for table, rows in left.items()) or "no rows in any table"

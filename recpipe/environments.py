@@ -82,9 +82,8 @@ def run_job_process(job: str, ds: date, run_id: str, *, full_refresh: bool = Fal
     finally:
         try:
             process.terminate()  # the job alone: it ends what it started
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -119,6 +119,9 @@ class Intake:
         return "; ".join([*parts, *not_read(self.arriving.not_read)])
 
 
+LATE_FILES_MEND = "land them on a day to come, or take them away"
+
+
 def not_read(late: Sequence[Path]) -> list[str]:
     """Words on files that showed up in a sealed day; none if there are none."""
     if not late:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from recpipe.sources import values
 from recpipe.sources.fields import (
+    MILLISECOND,
+    SECOND,
     WHOLE_STARS,
     address,
     epoch,
@@ -27,9 +29,6 @@ from recpipe.sources.fields import (
     text,
 )
 from recpipe.sources.records import Fields, Item, RejectError, Review
-
-SECOND, MILLISECOND = 1_000_000, 1_000
-"""In microseconds."""
 
 _REVIEW_TIME = re.compile(r"(\d{1,2}) (\d{1,2}), (\d{4})", re.ASCII)  # 09 1, 2016
 _HELPFUL = re.compile(r"\[\s*(\d+)\s*,\s*\d+\s*\]", re.ASCII)  # [13, 14], in a CSV file

@@ -10,8 +10,8 @@ from recpipe.sources import values
 from recpipe.sources.records import Fields, RejectError
 from recpipe.tables import MIN_DAY
 
-DAY = 86_400_000_000
-"""A day in microseconds."""
+MILLISECOND, SECOND, DAY = 1_000, 1_000_000, 86_400_000_000
+"""In microseconds."""
 
 WHOLE_STARS = frozenset({1, 2, 3, 4, 5})
 HALF_STARS = frozenset(half / 2 for half in range(1, 11))

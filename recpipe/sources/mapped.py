@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from recpipe.sources import values
 from recpipe.sources.fields import (
     HALF_STARS,
+    MILLISECOND,
+    SECOND,
     WHOLE_STARS,
     address,
     epoch,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from recpipe.source_settings import Source
 
 FRAMINGS = {"csv": CSV, "jsonl": LINES, "parquet": PARQUET}
-UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+UNITS = {"s": SECOND, "ms": MILLISECOND, "us": 1}
 """In microseconds."""
 
 _TIMES = {table.name: table.happened_at for table in (REVIEWS, EVENTS)}

@@ -13,6 +13,7 @@ from recpipe.sources import values
 from recpipe.sources.delimited import split_decoder
 from recpipe.sources.fields import (
     HALF_STARS,
+    SECOND,
     WHOLE_STARS,
     epoch,
     id_of,
@@ -24,9 +25,6 @@ from recpipe.sources.fields import (
 )
 from recpipe.sources.formats import CSV, Format
 from recpipe.sources.records import Fields, Item, RejectError, Review, User
-
-SECOND = 1_000_000
-"""In microseconds."""
 
 GENRES_100K = ("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama")
 GENRES_100K += ("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War")

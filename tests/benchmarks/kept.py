@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from recpipe.files import whole
 from recpipe.settings import ModelSettings, code_hash
 
 HERE = Path(__file__).parent
@@ -30,7 +31,5 @@ def kept(file: Path, run: Callable[[], Any]) -> Any:
 
 def write(file: Path, value: Any) -> None:
     """All of it or nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    staged = file.with_suffix(".part")
-    staged.write_text(json.dumps(value))
-    staged.rename(file)
+    with whole(file) as staged:
+        staged.write_text(json.dumps(value))
