@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from recpipe.source_settings import Section
 
-ItemInput = Literal["id", "categories", "brand", "price", "text", "image"]
+ItemInput = Literal["id", "categories", "brand", "price", "text", "sentence", "image"]
 
 
 class ModelSettings(Section):
@@ -30,7 +30,9 @@ class ModelSettings(Section):
     item_inputs: Annotated[tuple[ItemInput, ...], Field(min_length=1)] = (
         *("id", "categories", "brand", "price", "text"),
     )
-    """What the item tower reads, as JSON. Without `id`, items are known by their content alone."""
+    """What the item tower reads, as JSON: `text` is words of title, categories and description, each with a vector that
+    is learned; `sentence` is the title as a frozen sentence encoder reads it, words included that no item of the
+    training has. Without `id`, items are known by their content alone."""
     text_encoder: Literal["mean", "cnn", "transformer"] = "mean"
     """What makes a vector of an item's words. The texts of all items are read in every step of a training, which only
     `mean` does quickly for tens of thousands."""

@@ -184,13 +184,16 @@ def examples_hash(settings: Settings, plan: Plan) -> str:
         "select count(*), bit_xor(hash(item_index, categories, brand, price_band, tokens)) from item_features "
         "where ds = ?"
     )
+    titles = "select count(title), bit_xor(hash(item_index, title)) from item_features where ds = ?"
     training = f"select count(*), bit_xor(hash(items, days, types, attributes, shuffle_key)) {FROM_ROWS}"
     evaluation = f"select count(*), bit_xor(hash(user_id, items, days, types, attributes, seen, targets)) {FROM_USERS}"
     pictures = "select count(*), bit_xor(hash(arrived_on, item_id, sha256)) from images where arrived_on <= ?"
+    wanted = {"sentence": titles, "image": pictures}
     with delta.connect(settings.lake, [IMAGES, ITEM_FEATURES, TRAINING_EXAMPLES, EVALUATION_EXAMPLES]) as lake:
         hashes = [_one(lake, training, rows) for rows in (plan.trial, plan.candidate, plan.champion)]
         hashes += [_one(lake, evaluation, users) for users in (plan.chooses, plan.judges)]
-        told = [content, pictures] if "image" in settings.model.item_inputs else [content]
+        told = [content]
+        told += [query for name, query in wanted.items() if name in settings.model.item_inputs]
         days = [rows.ds for rows in (plan.candidate, plan.champion)]
         hashes += [lake.execute(query, [day]).fetchone() for query in told for day in days]
     return "-".join(str(part) for found in hashes for part in found)

@@ -30,18 +30,18 @@ def new_model(settings: ModelSettings, content: ItemContent, sequences: Sequence
 
 @torch.no_grad()
 def _silence_unused(model: TwoTower, content: ItemContent) -> None:
-    """Zero the vectors of words, brands and the like that none of the items has, and what is made of pictures if no
-    item has one.
+    """Zero the vectors of words, brands and the like that none of the items has, and what is made of titles or pictures
+    if no item has one.
 
     Nothing would train them, and random ones would steer the items that have them later. What is zero says nothing, see
     `item_encoders`.
     """
     for name, encoder in model.item_tower.encoders.items():
-        if name == "image":
-            if not content.image.any():
+        used = torch.from_numpy(np.unique(getattr(content, name)))
+        if name in ("sentence", "image"):
+            if not used.any():
                 nn.init.zeros_(encoder.out.weight)
         else:
-            used = torch.from_numpy(np.unique(getattr(content, name)))
             kept = encoder.embedding.weight[used]
             encoder.embedding.weight.zero_()
             encoder.embedding.weight[used] = kept

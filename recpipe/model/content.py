@@ -1,6 +1,6 @@
 """What is known of items beside who had them, as arrays."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Self
@@ -12,10 +12,11 @@ from recpipe import delta
 from recpipe.evaluation.metrics import Lists
 from recpipe.model.examples import arrow, lists_of, positions
 from recpipe.model.pictures import CHANNELS, Landed, PictureStore
+from recpipe.model.sentences import SENTENCE_SIZE, SentenceStore
 from recpipe.settings import Settings
 from recpipe.tables import IMAGES, ITEM_FEATURES, PICTURES
 
-INPUTS = ("categories", "brand", "price", "text", "image")
+INPUTS = ("categories", "brand", "price", "text", "sentence", "image")
 """What an item tower may read beside the id, as fields of `ItemContent`."""
 
 
@@ -27,13 +28,16 @@ class ItemContent:
     brand: NDArray[np.int32]  # (items,)
     price: NDArray[np.int32]  # (items,), bands
     text: NDArray[np.int32]  # (items, most of an item), padding on the right
+    sentence: NDArray[np.int32]  # (items,), row of ``sentences``; 0 has no title
     image: NDArray[np.int32]  # (items,), row of ``pixels``; 0 has no picture
+    sentences: NDArray[np.float32]  # (titles + 1, `SENTENCE_SIZE`); items may share one
     pixels: NDArray[np.uint8]  # (pictures + 1, channels, side, side); items may share one
 
     @classmethod
     def none(cls, items: int) -> Self:
         lists, numbers = np.zeros((items, 1), np.int32), np.zeros(items, np.int32)
-        return cls(lists, numbers, numbers, lists, numbers, np.zeros((1, CHANNELS, 1, 1), np.uint8))
+        sentences, pixels = np.zeros((1, SENTENCE_SIZE), np.float32), np.zeros((1, CHANNELS, 1, 1), np.uint8)
+        return cls(lists, numbers, numbers, lists, numbers, numbers, sentences, pixels)
 
     def __len__(self) -> int:
         return len(self.brand)
@@ -78,24 +82,35 @@ class Catalogue:
 
 
 def read_catalogue(settings: Settings, ds: date, inputs: Collection[str], image_size: int) -> Catalogue:
-    """All items and their content as of ``ds``; pictures of ``image_size`` pixels a side, if ``inputs`` name them.
+    """All items and their content as of ``ds``; titles' vectors, and pictures of ``image_size`` pixels a side, if
+    ``inputs`` name them.
 
     Raises:
-        UserError: a picture is not there any more.
+        UserError: a picture is not there any more, or the encoder of titles is not.
     """
     query = (
-        "select item_index, categories, brand, price_band, tokens from item_features where ds = ? order by item_index"
+        "select item_index, categories, brand, price_band, tokens, trim(title) as title from item_features "
+        "where ds = ? order by item_index"
     )
     with delta.connect(settings.lake, [ITEM_FEATURES]) as lake:
         rows = arrow(lake, query, ds)
     numbers = {name: rows[name].to_numpy().astype(np.int32) for name in ("item_index", "brand", "price_band")}
     categories, text = (right_padded(lists_of(rows[name])) for name in ("categories", "tokens"))
     nothing = ItemContent.none(len(rows))
-    image, pixels = nothing.image, nothing.pixels
+    sentence, sentences, image, pixels = nothing.sentence, nothing.sentences, nothing.image, nothing.pixels
+    if "sentence" in inputs:
+        sentence, sentences = _sentences(settings, rows["title"].to_pylist())
     if "image" in inputs:
         image, pixels = _pictures(settings, ds, numbers["item_index"], image_size)
-    content = ItemContent(categories, numbers["brand"], numbers["price_band"], text, image, pixels)
-    return Catalogue(numbers["item_index"], content)
+    told = categories, numbers["brand"], numbers["price_band"], text, sentence, image
+    return Catalogue(numbers["item_index"], ItemContent(*told, sentences, pixels))
+
+
+def _sentences(settings: Settings, titles: Sequence[str | None]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The row of each item's title, and the titles' vectors; the same title stands there once."""
+    row_of = {title: row for row, title in enumerate(dict.fromkeys(filter(None, titles)), start=1)}
+    vectors = SentenceStore(settings.home / "cache" / "sentences").read(list(row_of))
+    return np.array([row_of.get(title, 0) for title in titles], np.int32), _behind_nothing(vectors)
 
 
 PICTURES_AS_OF = """
@@ -122,7 +137,12 @@ def _pictures(
         settings.landing / PICTURES, settings.home / "cache" / "pictures", size, limits.max_bytes, limits.max_pixels
     )
     pixels = store.read(list(places.values()))
-    return image, np.concatenate([np.zeros_like(pixels, shape=(1, *pixels.shape[1:])), pixels])
+    return image, _behind_nothing(pixels)
+
+
+def _behind_nothing(rows: NDArray) -> NDArray:
+    """With a row of zeros before them, of those that have none."""
+    return np.concatenate([np.zeros_like(rows, shape=(1, *rows.shape[1:])), rows])
 
 
 def right_padded(lists: Lists) -> NDArray[np.int32]:

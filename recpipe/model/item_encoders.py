@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from recpipe.model.items import Items, ItemTowerConfig
 from recpipe.model.pictures import CHANNELS
+from recpipe.model.sentences import SENTENCE_SIZE
 
 
 class Categories(nn.Module):
@@ -106,6 +107,19 @@ class Text(nn.Module):
         return self.encoder(tokens), (tokens > 0).any(dim=1)
 
 
+class Sentence(nn.Module):
+    """A linear map of what a frozen encoder says of an item's title."""
+
+    def __init__(self, config: ItemTowerConfig) -> None:
+        super().__init__()
+        self.out = nn.Linear(SENTENCE_SIZE, config.size, bias=False)
+        nn.init.normal_(self.out.weight, std=config.size**-0.5)  # as long as the vector of a brand
+
+    def forward(self, items: Items) -> tuple[Tensor, Tensor]:
+        learned = self.out.weight.any()  # zeros: no item of the training had a title
+        return self.out(items.sentences[items.sentence]), (items.sentence > 0) & learned
+
+
 class Picture(nn.Module):
     """Three convolutions that halve the side each, and the mean over what is left; other sides are read alike."""
 
@@ -130,6 +144,7 @@ ENCODERS: dict[str, Callable[[ItemTowerConfig], nn.Module]] = {
     "brand": lambda config: Number("brand", config.brands, config.size),
     "price": lambda config: Number("price", config.price_bands, config.size),
     "text": Text,
+    "sentence": Sentence,
     "image": Picture,
 }
 """Each gives (n, size) vectors, and (n,) whether the item has what it reads."""

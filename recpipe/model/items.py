@@ -36,14 +36,16 @@ class Items(NamedTuple):
     brand: Tensor  # (n,), 0 unknown
     price: Tensor  # (n,), 0 unknown
     text: Tensor  # (n, most of an item), padding 0
-    image: Tensor  # (n,) row of pixels, 0 no picture
+    sentence: Tensor  # (n,) row of ``sentences``, 0 no title
+    image: Tensor  # (n,) row of ``pixels``, 0 no picture
+    sentences: Tensor  # (titles + 1, `SENTENCE_SIZE`)
     pixels: Tensor  # (pictures + 1, channels, side, side), uint8
 
     @classmethod
     def of(cls, ids: np.ndarray, content: ItemContent, device: torch.device | str = "cpu") -> Self:
         arrays = (ids, *(getattr(content, name) for name in INPUTS))
         numbers = (torch.from_numpy(np.asarray(array, dtype=np.int64)).to(device) for array in arrays)
-        return cls(*numbers, torch.from_numpy(content.pixels).to(device))
+        return cls(*numbers, *(torch.from_numpy(array).to(device) for array in (content.sentences, content.pixels)))
 
     def take(self, rows: Tensor) -> Self:
-        return type(self)(*(field[rows] for field in self[:-1]), self.pixels)
+        return type(self)(*(field[rows] for field in self[:-2]), *self[-2:])

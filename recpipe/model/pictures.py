@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recpipe.errors import UserError
-from recpipe.files import whole
+from recpipe.model.kept_arrays import kept_array
 from recpipe.sources.pictures import square_pixels
 
 CHANNELS = 3
@@ -52,13 +52,8 @@ class PictureStore:
 
     def _one(self, picture: Landed) -> NDArray[np.uint8]:
         shape = (CHANNELS, self.size, self.size)
-        kept = self.cache / str(self.size) / picture.sha256[:2] / picture.sha256
-        if kept.exists() and kept.stat().st_size == np.prod(shape):
-            return np.fromfile(kept, dtype=np.uint8).reshape(shape)
-        found = self._decoded(picture)
-        with whole(kept) as staged:
-            found.tofile(staged)
-        return found
+        folder = self.cache / str(self.size)
+        return kept_array(folder, picture.sha256, shape, np.uint8, lambda: self._decoded(picture))
 
     def _decoded(self, picture: Landed) -> NDArray[np.uint8]:
         path = self.landing / picture.file

@@ -54,7 +54,7 @@ def take_over(model: TwoTower, known: NDArray[np.int32], content: ItemContent, s
     know is zero, so that at first its vector is made from its content alone and its bias is a low one. One of which
     nothing else is known keeps its random id: all such would have one vector, and no direction to begin with. So do
     words, brands and the like keep their random vectors of which ``start`` has zeros, since none of its items had them:
-    where nothing has a length, `F.normalize` has a gradient that AdamW does not forget. So do pictures.
+    where nothing has a length, `F.normalize` has a gradient that AdamW does not forget. So do titles and pictures.
     """
     learned = start.model  # on the CPU, where it was read
     values = dict(learned.named_parameters())
@@ -62,7 +62,7 @@ def take_over(model: TwoTower, known: NDArray[np.int32], content: ItemContent, s
         if name not in OF_ITEMS:
             common = tuple(slice(min(sizes)) for sizes in zip(parameter.shape, values[name].shape, strict=True))
             of_start = values[name][common].to(parameter.device)
-            if name.endswith(("embedding.weight", "image.out.weight")):  # (numbers, size), and what is made of pictures
+            if name.endswith(("embedding.weight", "sentence.out.weight", "image.out.weight")):  # may say nothing yet
                 of_start = torch.where(of_start.any(dim=1, keepdim=True), of_start, parameter[common])
             parameter[common] = of_start
     places = positions(known, start.known, missing=len(start.known))

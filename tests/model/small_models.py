@@ -8,10 +8,11 @@ import torch
 from recpipe.model.content import Catalogue, ItemContent
 from recpipe.model.examples import Sequences
 from recpipe.model.items import Items, ItemTowerConfig
+from recpipe.model.sentences import SENTENCE_SIZE
 from recpipe.model.towers import TowerConfig, TwoTower
 from recpipe.model.user_towers import UserTowerConfig
 
-INPUTS = ("id", "categories", "brand", "price", "text", "image")
+INPUTS = ("id", "categories", "brand", "price", "text", "sentence", "image")
 
 
 def config(items: int, length: int = 5, **changes: object) -> TowerConfig:
@@ -63,8 +64,10 @@ def content(items: int) -> ItemContent:
     draw = np.random.default_rng(1)
     pixels = draw.integers(0, 256, (6, 3, 8, 8)).astype(np.uint8)
     image = (numbers % 5 + 1).astype(np.int32) * has
+    sentences = draw.normal(size=(5, SENTENCE_SIZE)).astype(np.float32) / SENTENCE_SIZE**0.5
+    sentence = (numbers % 4 + 1).astype(np.int32) * has
     brand, price = ((numbers % most + 1).astype(np.int32) * has for most in (3, 5))
-    return ItemContent(categories, brand, price, text, image, pixels)
+    return ItemContent(categories, brand, price, text, sentence, image, sentences, pixels)
 
 
 def inputs(items: int) -> Items:

@@ -14,9 +14,9 @@ from recpipe.model.anchors import (
     starts_of,
     undecided,
 )
-from recpipe.tables import ARRIVALS, MODEL_VERDICTS, TRAINING_EXAMPLES
+from recpipe.tables import ARRIVALS, ITEM_FEATURES, MODEL_VERDICTS, TRAINING_EXAMPLES
 from tests.model.conftest import Interaction, arrow_table, day, training_rows
-from tests.rows import arrival
+from tests.rows import arrival, item_feature
 
 SOME = [Interaction("a", 1, 0), Interaction("a", 2, 1), Interaction("a", 3, 5), Interaction("b", 1, 2)]
 
@@ -191,3 +191,14 @@ def test_the_hash_of_the_examples_follows_the_rows_and_not_their_order(shop, set
     assert hash_of(KNOWN, [*KNOWN, Interaction("b", 2, 8)]) == before
     delta.overwrite_partition(shop.root, TRAINING_EXAMPLES, arrow_table(rows), day(7))
     assert examples_hash(settings(), plan_of(settings(), day(14))) != before
+
+
+@pytest.mark.parametrize("read", ["text", "sentence"])
+def test_the_hash_of_the_examples_follows_titles_where_a_model_reads_them(shop, settings, read):
+    shop.anchor(KNOWN, anchor=7, cut=4, inner=1)
+    plan, hashes = plan_of(settings(), day(7)), []
+    for title in ("Linen thread", "Garden hose"):
+        rows = [item_feature("i0", 0, ds=day(7), title=title)]
+        delta.overwrite_partition(shop.root, ITEM_FEATURES, rows, day(7))
+        hashes.append(examples_hash(settings(item_inputs=("id", read)), plan))
+    assert (hashes[0] != hashes[1]) == (read == "sentence")

@@ -6,6 +6,7 @@ import pytest
 from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.model.content import Catalogue, ItemContent, read_catalogue
+from recpipe.model.sentences import SentenceStore
 from recpipe.tables import ITEM_FEATURES
 from tests.model.conftest import day
 from tests.model.small_models import content, nothing_known
@@ -46,6 +47,18 @@ def test_a_catalogue_is_what_item_features_told_on_the_day(shop, settings):
     assert (found.content.brand.tolist(), found.content.price.tolist()) == ([0, 4], [0, 6])
     assert found.content.image.tolist() == [0, 0]
     assert len(read_catalogue(settings(), day(4), ("text", "image"), 8).numbers) == 0
+
+
+def test_a_title_is_read_by_the_frozen_encoder_and_equal_ones_stand_once(shop, settings):
+    titles = ["Linen thread", None, "Garden hose", " Linen thread ", "  "]
+    rows = [item_feature(f"i{number}", number, ds=day(3), title=title) for number, title in enumerate(titles)]
+    delta.overwrite_partition(shop.root, ITEM_FEATURES, rows, day(3))
+    assert not read_catalogue(settings(), day(3), ("text",), 8).content.says(("sentence",)).any()  # nobody asked
+    found = read_catalogue(settings(), day(3), ("sentence",), 8).content
+    assert found.sentence.tolist() == [1, 0, 2, 1, 0]
+    assert found.says(("sentence",)).tolist() == [True, False, True, True, False]
+    np.testing.assert_array_equal(found.sentences[1:], SentenceStore(settings().home).read(titles[::2][:2]))
+    assert not found.sentences[0].any()
 
 
 def test_a_picture_is_the_newest_as_of_the_day_and_equal_ones_stand_once(shop, settings):

@@ -121,7 +121,7 @@ def test_each_input_moves_the_vector_of_its_item_alone(fusion, text_encoder):
     items = inputs(ITEMS)
     before = tower(items)
     assert before.shape == (ITEMS, 8)
-    fields = {"ids": 5, "categories": 4, "brand": 3, "price": 5, "text": 6, "image": 5}
+    fields = {"ids": 5, "categories": 4, "brand": 3, "price": 5, "text": 6, "sentence": 4, "image": 5}
     for field, value in fields.items():
         changed = getattr(items, field).clone()
         changed[0] = value
@@ -137,7 +137,7 @@ def test_what_is_missing_or_unheard_of_weighs_nothing(fusion, missing):
     items = inputs(ITEMS)
     absent = torch.full_like(getattr(items, field), ITEMS if missing == "id" else 0)
     without = two_tower.item_tower(items._replace(**{field: absent}))
-    if missing not in ("id", "image"):  # numbers that the vocabulary gave after the training
+    if missing not in ("id", "sentence", "image"):  # numbers that the vocabulary gave after the training
         torch.testing.assert_close(two_tower.item_tower(items._replace(**{field: absent + 1000})), without)
     encoder = two_tower.item_tower.ids if missing == "id" else two_tower.item_tower.encoders[missing]
     with torch.no_grad():

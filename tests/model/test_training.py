@@ -14,6 +14,7 @@ from recpipe.model import objective
 from recpipe.model.assembly import new_model
 from recpipe.model.content import Catalogue, ItemContent
 from recpipe.model.examples import Sequences
+from recpipe.model.sentences import SENTENCE_SIZE
 from recpipe.model.training import _precision, learning_rate, optimizer_of, train, vectors
 from recpipe.model.user_towers import USER_TOWERS
 from recpipe.model_settings import ModelSettings
@@ -90,16 +91,17 @@ def test_of_a_history_that_is_longer_than_the_models_the_last_items_count():
 
 
 @pytest.mark.parametrize(("encoder", "fusion"), [("mean", "sum"), ("cnn", "gated"), ("transformer", "concat")])
-def test_a_word_brand_or_picture_that_no_item_of_the_training_has_says_nothing(encoder, fusion):
+def test_a_word_brand_title_or_picture_that_no_item_of_the_training_has_says_nothing(encoder, fusion):
     one = np.append(np.where(np.arange(20) % 2, 1, 3), [2, 2, 2])  # 2 is of the three new items alone, as a picture is
     several = np.stack([np.append(one[:20], [2, 1, 1]), np.append(np.zeros(20), [0, 0, 2])], axis=1)
-    image = np.append(np.zeros(20), [1, 1, 1])
-    numbers = (array.astype(np.int32) for array in (several, one, one, several, image))
-    catalogue = Catalogue(np.arange(23, dtype=np.int32), ItemContent(*numbers, np.full((2, 3, 8, 8), 200, np.uint8)))
-    inputs = ("id", "brand", "price", "categories", "text", "image")
+    new = np.append(np.zeros(20), [1, 1, 1])
+    numbers = (array.astype(np.int32) for array in (several, one, one, several, new, new))
+    sentences, pixels = np.full((2, SENTENCE_SIZE), 0.05, np.float32), np.full((2, 3, 8, 8), 200, np.uint8)
+    catalogue = Catalogue(np.arange(23, dtype=np.int32), ItemContent(*numbers, sentences, pixels))
+    inputs = ("id", "brand", "price", "categories", "text", "sentence", "image")
     settings = small(epochs=1, item_inputs=inputs, text_encoder=encoder, fusion=fusion, image_size=8)
     found = train(lambda: walks(100), catalogue, settings, seed=3)
-    for name in inputs[1:-1]:
+    for name in inputs[1:-2]:
         norms = found.model.item_tower.encoders[name].embedding.weight.norm(dim=1)
         assert (norms > 0).tolist() == [False, True, False, True], name
 

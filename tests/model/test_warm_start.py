@@ -103,15 +103,17 @@ def test_a_new_item_of_a_brand_that_nobody_had_is_trained_as_in_a_cold_start():
     assert 0 < of_warm < 10 * of_cold
 
 
-def test_a_champion_that_saw_no_picture_leaves_it_to_the_new_model_to_learn_them_and_one_that_did_hands_them_on():
-    then, fresh = (model(config(items, inputs=("id", "image")), seed=items) for items in (3, 5))
-    made_of = [one.item_tower.encoders["image"].out.weight for one in (then, fresh)]
-    for start, expected in ((made_of[0].clone(), made_of[0].clone()), (torch.zeros(8, 8), made_of[1].clone())):
+@pytest.mark.parametrize("read", ["sentence", "image"])
+def test_a_champion_that_saw_no_picture_leaves_it_to_the_new_model_to_learn_them_and_one_that_did_hands_them_on(read):
+    then, fresh = (model(config(items, inputs=("id", read)), seed=items) for items in (3, 5))
+    made_of = [one.item_tower.encoders[read].out.weight for one in (then, fresh)]
+    learned, new = (weight.detach().clone() for weight in made_of)
+    for start, expected in ((learned, learned), (torch.zeros_like(learned), new)):
         with torch.no_grad():
             made_of[0].copy_(start)
         now = copy.deepcopy(fresh)
         take_over(now, NOW, OF_NOW, champion(then))
-        assert torch.equal(now.item_tower.encoders["image"].out.weight, expected)
+        assert torch.equal(now.item_tower.encoders[read].out.weight, expected)
 
 
 def trained(start: Trained | None, validate: Validate | None = None, file: Path | None = None, **changes) -> Trained:
