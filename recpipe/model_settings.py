@@ -16,8 +16,8 @@ class ModelSettings(Section):
     """Length of a user's and an item's vector, before the item bias is appended."""
     user_tower: Literal["attention", "gru", "lstm", "mlp"] = "attention"
     """What makes a vector of a history: causal self-attention, a recurrent network, or a mean weighted by recency."""
-    blocks: Annotated[int, Field(ge=1, le=8)] = 1
-    """Layers of the user tower."""
+    blocks: Annotated[int, Field(ge=0, le=8)] = 1
+    """Layers of the user tower. With 0, for `mlp` alone, a user is the weighted mean of the history as it is."""
     heads: Annotated[int, Field(ge=1, le=16)] = 1
     """Attention heads in a layer; divides `embedding_size`. Towers other than `attention` have one."""
     time_gaps: bool = True
@@ -116,6 +116,11 @@ class ModelSettings(Section):
 
 _DRAWN = "a loss over drawn negatives (sampled_softmax, bpr or bce)"
 _NEEDS: tuple[tuple[str, str, Callable[[SimpleNamespace], bool]], ...] = (
+    (
+        "blocks",
+        "to be 1 or more with a user_tower other than mlp",
+        lambda model: model.blocks > 0 or model.user_tower == "mlp",
+    ),
     ("heads", "user_tower attention", lambda model: model.user_tower == "attention"),
     ("heads", "an embedding_size that it divides", lambda model: model.embedding_size % model.heads == 0),
     ("text_encoder", "text in item_inputs", lambda model: "text" in model.item_inputs),

@@ -54,6 +54,7 @@ def test_a_wrong_value_is_refused_by_its_name(monkeypatch, name, value):
 @pytest.mark.parametrize(
     ("found", "message"),
     [
+        ("blocks=0", "BLOCKS: any but 1 needs to be 1 or more with a user_tower other than mlp, found '0'"),
         ("heads=3", "HEADS: any but 1 needs an embedding_size that it divides, found '3'"),
         ("heads=2 user_tower=gru", "HEADS: any but 1 needs user_tower attention"),
         ('item_inputs=["id","id"]', "ITEM_INPUTS: expected each input once"),

@@ -40,12 +40,13 @@ class Recency(nn.Module):
         self.position = nn.Parameter(torch.zeros(config.heads, config.history_length))
         self.gap = nn.Parameter(torch.zeros(GAP_BUCKETS, config.heads)) if config.time_gaps else None
 
-    def forward(self, gaps: Tensor) -> Tensor:
-        """gaps: (batch, length, length) buckets. Gives logits (batch or 1, heads, length, length)."""
-        place = torch.arange(gaps.shape[-1], device=gaps.device)
+    def forward(self, gaps: Tensor | None, length: int) -> Tensor:
+        """gaps: (batch, length, length) buckets, None if they are not read. Gives logits (batch or 1, heads, length,
+        length)."""
+        place = torch.arange(length, device=self.position.device)
         distance = (place[:, None] - place[None, :]).clamp(min=0)  # (length, length)
         bias = self.position[:, distance][None]
-        if self.gap is None:
+        if gaps is None:
             return bias
         # embedding, not indexing: its gradient is summed in parallel and still in a fixed order
         return bias + F.embedding(gaps, self.gap).permute(0, 3, 1, 2)
@@ -60,12 +61,12 @@ class Attention(nn.Module):
         self.recency = Recency(config)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, gaps: Tensor, allowed: Tensor) -> Tensor:
-        """gaps: (batch, length, length) buckets; allowed: (batch, length, length)."""
+    def forward(self, x: Tensor, gaps: Tensor | None, allowed: Tensor) -> Tensor:
+        """gaps: (batch, length, length) buckets, or None; allowed: (batch, length, length)."""
         batch, length, size = x.shape
         parts = self.query_key_value(x).view(batch, length, 3, self.heads, size // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (batch, heads, length, size / heads)
-        logits = query @ key.transpose(-2, -1) / math.sqrt(size // self.heads) + self.recency(gaps)
+        logits = query @ key.transpose(-2, -1) / math.sqrt(size // self.heads) + self.recency(gaps, length)
         weights = logits.masked_fill(~allowed[:, None], -math.inf).softmax(dim=-1)
         mixed = self.dropout(weights) @ value  # (batch, heads, length, size / heads)
         return self.out(mixed.transpose(1, 2).reshape(batch, length, size))
@@ -78,7 +79,7 @@ class Block(nn.Module):
         self.feed_norm, self.feed = nn.LayerNorm(config.size), feed_forward(config.size)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, gaps: Tensor, allowed: Tensor) -> Tensor:
+    def forward(self, x: Tensor, gaps: Tensor | None, allowed: Tensor) -> Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x), gaps, allowed))
         return x + self.dropout(self.feed(self.feed_norm(x)))
 
@@ -88,27 +89,31 @@ class AttentionTower(nn.Module):
 
     def __init__(self, config: UserTowerConfig) -> None:
         super().__init__()
+        self.config = config
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
 
     def forward(self, x: Tensor, days: Tensor, known: Tensor) -> Tensor:
-        gaps, allowed = gap_buckets(days), causal(known)
+        gaps, allowed = gap_buckets(days) if self.config.time_gaps else None, causal(known)
         for block in self.blocks:
             x = block(x, gaps, allowed)
         return x
 
 
 class PooledTower(nn.Module):
-    """The mean of the history, weighted by recency, through a perceptron of ``blocks`` layers."""
+    """The mean of the history, weighted by recency, through a perceptron of ``blocks`` layers: a deep averaging network
+    (Iyyer et al., 2015), and without layers FISM (Kabbur et al., 2013) with learned weights."""
 
     def __init__(self, config: UserTowerConfig) -> None:
         super().__init__()
+        self.config = config
         self.recency = Recency(config)
         self.dropout = nn.Dropout(config.dropout)
         self.norms = nn.ModuleList(nn.LayerNorm(config.size) for _ in range(config.blocks))
         self.layers = nn.ModuleList(feed_forward(config.size) for _ in range(config.blocks))
 
     def forward(self, x: Tensor, days: Tensor, known: Tensor) -> Tensor:
-        logits = self.recency(gap_buckets(days)).mean(dim=1)  # (batch or 1, length, length)
+        gaps = gap_buckets(days) if self.config.time_gaps else None
+        logits = self.recency(gaps, x.shape[1]).mean(dim=1)  # (batch or 1, length, length)
         x = logits.masked_fill(~causal(known), -math.inf).softmax(dim=-1) @ x
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = x + self.dropout(layer(norm(x)))

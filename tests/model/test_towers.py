@@ -205,3 +205,15 @@ def test_the_bias_of_an_item_without_an_id_is_low_but_no_outlier():
     known = sorted(two_tower.item_bias.tolist())
     without = two_tower.bias(Items.of(np.array([3, 100]), content(2)))
     assert without.tolist() == [-1000, known[4]]
+
+
+def test_without_layers_a_user_is_the_mean_of_the_history_weighted_by_recency():
+    two_tower = model(config(ITEMS, kind="mlp", blocks=0))
+    assert set(dict(two_tower.user_tower.named_parameters())) == {"recency.position", "recency.gap"}
+    x, known = torch.randn(1, LENGTH, 8), torch.tensor([[False, False, True, True, True]])
+    with torch.no_grad():
+        two_tower.user_tower.recency.gap.zero_()
+        two_tower.user_tower.recency.position[0, :3] = torch.tensor([3.0, 2.0, 1.0]).log()  # by places from the last
+        found = two_tower.user_tower(x, DAYS, known)
+    torch.testing.assert_close(found[0, -1], (3 * x[0, 4] + 2 * x[0, 3] + x[0, 2]) / 6)
+    torch.testing.assert_close(found[0, 2], x[0, 2])
