@@ -64,6 +64,7 @@ def test_airflow_spark_and_torch_never_meet(module):
         ("great_expectations", {f"recpipe/{name}.py" for name in ("expectations", "audit", "audit_results")}),
         ("mlflow", {"recpipe/model/registry.py"}),
         ("PIL", {"recpipe/sources/pictures.py"}),
+        ("sentence_transformers", {"recpipe/model/sentences.py"}),
     ],
 )
 def test_an_engine_is_imported_in_one_place(engine, home):
