@@ -52,11 +52,7 @@ def rollback(
     if model:
         _told(decisions.withdraw_model(settings, reason), as_json)
         return
-    now = (
-        serving.unpin(settings.lake, reason)
-        if unpin
-        else serving.withdraw_lists(settings.lake, job.parse_day(lists), reason)
-    )
+    now = serving.unpin(settings, reason) if unpin else serving.withdraw_lists(settings, job.parse_day(lists), reason)
     if as_json:
         print_json(asdict(now))
     elif now.withdrawn:

@@ -115,16 +115,20 @@ def stored_models(registry: Path) -> set[str]:
 def _next_night(settings: Settings) -> tuple[date, Decision | None]:
     """The day after the newest whose model was chosen, or is being, and the decision that counts on it.
 
+    It is no day before the newest anchor that was decided, whose night may have failed: a model that counted from days
+    before its own anchor would know what came after them.
+
     Raises:
         UserError: no night ran, so there is nothing to decide about.
     """
-    with delta.connect(settings.lake, [RUNS]) as lake:
+    with delta.connect(settings.lake, [RUNS, MODEL_VERDICTS]) as lake:
         [(newest,)] = lake.sql(
             "select max(ds) from runs where job = 'embed' and status in ('running', 'success')"
         ).fetchall()
+        [(anchor,)] = lake.sql("select max(ds) from model_verdicts").fetchall()
     if newest is None:
         raise UserError("expected nights that ran, found none; run one first: `make backfill FROM=… TO=…`")
-    following = newest + timedelta(days=1)
+    following = max(newest + timedelta(days=1), anchor or newest)
     return following, champion(settings.lake, following)
 
 

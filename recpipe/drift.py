@@ -96,12 +96,15 @@ class Drift:
 
 def drift(lake: Path, ds: date, settings: DriftSettings, served: date | None = None) -> Drift:
     """The night ``ds`` beside the one that is ``served``, if that is an earlier one, else beside the last earlier one
-    that has lists. Nights more than ``settings.compared_days`` before count as none."""
-    oldest = ds - timedelta(days=settings.compared_days)
-    nights = {night for night in delta.days(lake, RECOMMENDATIONS) if oldest <= night < ds}
-    if not nights:
+    that has lists and is at most ``settings.compared_days`` old.
+
+    However old the served night is: else one that was stopped would in time be what the next is measured by.
+    """
+    earlier = {night for night in delta.days(lake, RECOMMENDATIONS) if night < ds}
+    recent = [night for night in earlier if night >= ds - timedelta(days=settings.compared_days)]
+    before = served if served in earlier else max(recent, default=None)
+    if before is None:
         return Drift(None)
-    before = served if served in nights else max(nights)
     with delta.connect(lake, READ, between=(before, ds)) as connection:
         return Drift(before, TwoNights(connection, before, ds, settings.least_rows).figures(settings))
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from recpipe import delta
 from recpipe.errors import UserError
+from recpipe.guardrails import require_guardrails
 from recpipe.reader import served_day
+from recpipe.settings import Settings
 from recpipe.tables import LIST_ROLLBACKS, RECOMMENDATIONS, RECOMMENDATIONS_CURRENT
 
 
@@ -63,12 +65,13 @@ def put_up(root: Path, ds: date) -> int:
         return delta.replace(root, RECOMMENDATIONS_CURRENT, lists)
 
 
-def withdraw_lists(root: Path, ds: date, reason: str) -> Served:
+def withdraw_lists(settings: Settings, ds: date, reason: str) -> Served:
     """Serve an older day's lists, and no others until a newer day than those withdrawn is published.
 
     Raises:
-        UserError: nothing newer than ``ds`` is served, or it has no lists.
+        UserError: nothing newer than ``ds`` is served, or its lists are not there or break a guardrail.
     """
+    root = settings.lake
     with serving(root) as now:
         if now.ds is None or now.ds <= ds:
             raise UserError(f"expected a day before the served one, found {ds}; served is {now.ds or 'nothing'}")
@@ -76,21 +79,24 @@ def withdraw_lists(root: Path, ds: date, reason: str) -> Served:
             raise UserError(
                 f"expected a day that has recommendations, found {ds} without; `recpipe status` shows what ran"
             )
+        require_guardrails(root, ds, settings.k, settings.gate)
         # The pin first: stopped between the two, the same command once more does the rest.
         _record(root, ds, now.withdrawn or now.ds, reason)
         put_up(root, ds)
         return served(root)
 
 
-def unpin(root: Path, reason: str) -> Served:
-    """Serve again what was withdrawn.
+def unpin(settings: Settings, reason: str) -> Served:
+    """Serve again what was withdrawn, as its day's lists are by now.
 
     Raises:
-        UserError: nothing is pinned.
+        UserError: nothing is pinned, or the lists break a guardrail: nobody asked when they were made again.
     """
+    root = settings.lake
     with serving(root) as now:
         if now.withdrawn is None:
             raise UserError(f"expected lists that are pinned, found none; {now.ds or 'nothing'} is served")
+        require_guardrails(root, now.withdrawn, settings.k, settings.gate)
         put_up(root, now.withdrawn)
         _record(root, now.withdrawn, None, reason)
         return served(root)

@@ -65,7 +65,8 @@ class GateSettings(Section):
     """Users with targets below whom nothing is concluded: a model is not promoted on fewer, and a segment of fewer is
     passed over."""
     least_served: Annotated[float, Field(ge=0, le=1)] = 0.95
-    """Share of the users that a model is judged on, but those who have every item, who must get a list."""
+    """Share of the users that a model is judged on, but those who have every item, who must get a list; of a
+    candidate, by the model itself."""
     least_fill: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the lists' places that must hold an item, of as many as there are items that the user has not."""
     least_coverage: Annotated[float, Field(ge=0, le=1)] = 0.001
@@ -82,7 +83,7 @@ class DriftSettings(Section):
     its lists are not put up."""
 
     compared_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    """Days back to which an earlier night is looked for that a night is compared with."""
+    """Days back to which an earlier night is looked for that a night is compared with, where none is served."""
     least_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     """Users, items or places in lists that both nights must have for a figure of them; fewer tell nothing."""
     psi_warns_from: Level = 0.2

@@ -126,6 +126,21 @@ def test_reasons_that_sound_like_another_decision_change_nothing(settings):
     assert withdraw_model(settings, "") == Made(None, "m2", NEXT)
 
 
+@pytest.mark.parametrize(
+    "decide", [lambda settings: promote(settings, "m4", ""), lambda settings: withdraw_model(settings, "")]
+)
+def test_no_model_counts_from_days_before_its_anchor_though_no_night_since_then_was_good(settings, decide):
+    """Of three anchors that a night decided at once, after a gap, before it failed."""
+    anchors = [date(2024, 1, day) for day in (22, 29)]
+    rows = [verdict(ds=day, effective_from=day, model_version=f"m{4 + at}") for at, day in enumerate(anchors)]
+    delta.append(settings.lake, MODEL_VERDICTS, rows)
+    folder = settings.registry / "artifacts" / "m4" / "artifacts" / "checkpoint"
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.json").write_text(json.dumps({"model_version": "m4"}))
+    assert decide(settings) == Made("m4", "m5", anchors[1])
+    assert [used(settings, day) for day in (NEXT, *anchors)] == ["m2", "m4", "m4"]
+
+
 def test_a_job_that_failed_for_a_day_to_come_moves_no_decision(settings):
     for status in ("failed", "superseded"):
         delta.append(settings.lake, RUNS, [attempt(date(2030, 1, 1), "embed", status=status)])

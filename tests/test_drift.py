@@ -175,6 +175,15 @@ def test_a_night_too_long_ago_is_not_compared_with(lake):
         assert drift(lake, MONDAY + timedelta(days=10), settings).compared_with == expected
 
 
+def test_the_served_night_is_compared_with_however_old_it_is(lake):
+    """Else a night that was stopped, and is like those after it, would let them pass."""
+    write_night(lake, MONDAY, lists())
+    for later in (9, 10):
+        write_night(lake, MONDAY + timedelta(days=later), lists(first=20))
+    found = drift(lake, MONDAY + timedelta(days=10), DriftSettings(compared_days=2), served=MONDAY)
+    assert found.compared_with == MONDAY
+
+
 def test_churn_is_the_share_of_new_items_in_a_users_list(lake):
     monday = {"ann": "abcd", "bob": "ab", "cid": "ab", "": "xyz"}
     write_lists(lake, MONDAY, monday)

@@ -172,7 +172,8 @@ FIRST_WORDS = ("warm", "cold users", "all", "history", "active", "inactive", "he
 def _place(segment: str) -> tuple[int, int, str]:
     """Where a segment stands: users, then their parts from little to much, then items, then categories."""
     first = next((place for place, words in enumerate(FIRST_WORDS) if segment.startswith(words)), len(FIRST_WORDS))
-    return first, int("".join(filter(str.isdigit, segment.partition("-")[0])) or 0), segment
+    least = "".join(filter(str.isdecimal, segment.partition("-")[0])) if first < len(FIRST_WORDS) else ""
+    return first, int(least or 0), segment
 
 
 LIST_FIGURES = ("coverage", "list_fill", "novelty", "popularity", "popularity_lift", "diversity", "miscalibration")

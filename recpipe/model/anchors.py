@@ -159,6 +159,15 @@ def champion_before(root: Path, anchor: date, ds: date) -> Decision | None:
     return champion_of([decision for decision in promotions(root) if decision.anchor < anchor], ds)
 
 
+def opponent(root: Path, anchor: date, plan: Plan) -> Decision | None:
+    """The champion that the candidate of ``anchor`` meets: the one whose place it would take, unless that one knows
+    what the candidate is judged on, as after a change of the rhythm; then the newest that does not."""
+    replaced = champion_before(root, anchor, anchor)
+    if replaced is None or replaced.anchor <= plan.candidate.ds:
+        return replaced
+    return champion_of([one for one in promotions(root) if one.anchor <= plan.candidate.ds], anchor)
+
+
 def starts_of(settings: Settings, anchor: date, plan: Plan) -> Starts:
     """The champion of the last day of each training's rows. A later one has seen what the training is judged on."""
     if not settings.model.warm_start:

@@ -135,7 +135,7 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
     if all_finite:
         ndcg = {name: {part: of[part][NDCG] for part in of} for name, of in values.items()}
         checks += compared(ndcg.pop(MODEL), ndcg, WARM, settings.gate, settings.seed)
-        checks.append(lists_hold(lists[MODEL], contest.seen, known.owners, settings.gate))
+        checks.append(lists_hold(own[MODEL], contest.seen, known.owners, settings.gate))  # popular ones would hide gaps
     strangers = Outcome.of(np.tile(default, (len(users.strangers), 1)), contest.strangers).values()
     figures = [*_shares(ranked, users)]
     item_vectors = _spread(its_vectors[1][:, :-1], ranked, contest) if all_finite else None

@@ -1,7 +1,7 @@
 """The decision about an anchor's model: it must earn its place, else the champion before serves on."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.evaluation import gate
 from recpipe.job import JobResult
-from recpipe.model.anchors import champion, champion_before, skip_reason
+from recpipe.model.anchors import champion, champion_before, opponent, skip_reason
 from recpipe.model.candidates import ATTEMPTS, Inputs, read_inputs, refit, told_start, train_candidate
 from recpipe.model.checkpoint import Checkpoint
 from recpipe.model.judgement import MODEL, Judgement, judge
@@ -74,8 +74,12 @@ def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:
             f"expected a candidate of anchor day {anchor} trained with these settings, found none; "
             "run `recpipe run train_two_tower` for the same day first"
         )
-    judgement = judge(settings, inputs.plan, candidate, _champion_before(settings, registry, inputs))
+    replaced, met = champion_before(settings.lake, anchor, anchor), opponent(settings.lake, anchor, inputs.plan)
+    judgement = judge(settings, inputs.plan, candidate, met and registry.load(met.model_version))
     verdict = _verdict(settings, registry, inputs, candidate, judgement)
+    if replaced != met:
+        told = f"not compared with {replaced.model_version}, which knows what came after {inputs.plan.candidate.ds}"
+        verdict = replace(verdict, reason=f"{verdict.reason}; {told}")
     registry.tell(candidate.model_version, verdict.verdict, verdict.reason, judgement.named())
     return verdict
 
@@ -97,14 +101,6 @@ def _verdict(
     registry.show_champion(refitted.model_version, judgement.of(MODEL))
     reason += f"; trained again for {epochs} epochs on all up to {inputs.anchor}"
     return Verdict("promoted", reason, refitted.model_version, judgement, candidate.model_version)
-
-
-def _champion_before(settings: Settings, registry: Registry, inputs: Inputs) -> Checkpoint | None:
-    """The model that the candidate would take the place of, also one that people chose since; it is of an earlier
-    anchor, so that it knows no more than the candidate.
-    """
-    standing = champion_before(settings.lake, inputs.anchor, inputs.anchor)
-    return standing and registry.load(standing.model_version)
 
 
 def record(settings: Settings, anchor: date, verdict: Verdict) -> tuple[Verdict, dict[str, int]]:

@@ -90,6 +90,13 @@ def test_what_a_shop_named_its_items_is_text_and_not_markup(settings):
     assert "&lt;script&gt;alert(1)" in html
 
 
+def test_numbers_in_what_a_shop_named_its_categories_move_none(settings):
+    named = ["category Area in m²", "category Bolts 10 mm", "category Bolts 9 mm", "category ① first"]
+    delta.append(settings.lake, METRICS, [figure("two_tower", 0.1, segment=name) for name in reversed(named)])
+    html = page(settings)
+    assert sorted(named, key=html.rindex) == named  # in the table, which follows the plot
+
+
 def test_nothing_that_came_after_the_night_is_on_its_page(settings):
     before = page(settings)
     write_night(settings.lake, WEDNESDAY, lists(40), model_version="m2")

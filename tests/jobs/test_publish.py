@@ -240,7 +240,7 @@ def test_a_day_that_would_not_be_put_up_anyway_is_not_judged(settings):
     write_night(settings.lake, WEDNESDAY, lists())
     publish.main(TUESDAY, settings)
     publish.main(WEDNESDAY, settings)
-    withdraw_lists(settings.lake, TUESDAY, "")
+    withdraw_lists(settings, TUESDAY, "")
     for day in (MONDAY, WEDNESDAY):
         write_lists(settings.lake, day, {"user 0": ITEMS[:1]})
         before = version(settings)

@@ -56,12 +56,19 @@ def _without_tail(whole: Checkpoint, settings: Settings) -> Checkpoint:
     return whole
 
 
+def _without_users(whole: Checkpoint, _: Settings) -> Checkpoint:
+    """Nothing is known of a third of the items, so that it says nothing about those who have them alone."""
+    whole.model.item_tower.ids.weight[: len(whole.known) // 3] = 0
+    return whole
+
+
 KINDS: Mapping[str, Broken] = {
     "shuffled": _shuffled,
     "constant": _constant,
     "not finite": _not_finite,
     "stale": _stale,
     "without tail": _without_tail,
+    "without users": _without_users,
 }
 
 

@@ -9,6 +9,7 @@ from recpipe.model.anchors import (
     champion,
     examples_hash,
     item_numbering,
+    opponent,
     plan_of,
     skip_reason,
     starts_of,
@@ -164,6 +165,19 @@ def test_a_training_starts_from_the_champion_of_its_last_day_that_an_earlier_anc
     assert starts_of(settings(), day(21), plan) == Starts(None, None)
     decided(shop, 14, verdict="rejected", model_version=None)
     assert starts_of(settings(warm_start=True), day(21), plan) == Starts("v7", "v7")
+
+
+def test_a_candidate_never_meets_a_champion_that_knows_what_it_is_judged_on(shop):
+    """As when an anchor every 7 days became one every 14: the model of day 21 learned from half of the judged days."""
+    for anchor, version in ((7, "m7"), (14, "m14"), (21, "m21")):
+        decided(shop, anchor, model_version=version)
+    plans = {known: Plan(*[Rows(day(known), day(known))] * 5) for known in (14, 21)}
+    assert {known: opponent(shop.root, day(28), plan).model_version for known, plan in plans.items()} == {
+        14: "m14",
+        21: "m21",
+    }
+    decided(shop, 21, verdict="withdrawn", model_version=None)
+    assert opponent(shop.root, day(28), plans[14]) is None  # nothing serves, so there is no place to take
 
 
 def test_the_numbering_as_of_an_anchor_ignores_later_items(shop):

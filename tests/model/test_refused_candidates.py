@@ -84,6 +84,7 @@ def test_the_whole_candidate_takes_the_champions_place(settings, champions):
         ("not finite", "not met: vectors that are not finite: "),
         ("stale", "not met: NDCG@10 of the champion "),
         ("without tail", "tail items by -"),
+        ("without users", "not met: users served 0.6"),
     ],
 )
 def test_a_broken_candidate_is_refused_and_the_champion_serves(settings, champions, kind, said):
