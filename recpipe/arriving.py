@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,9 @@ class ArrivingFile(NamedTuple):
     @property
     def format(self) -> str:
         return self.layout.format.name if self.layout else ""
+
+    def as_sealed(self) -> "SealedFile":
+        return SealedFile(self.arrived_on, self.kind, self.file, self.sha256, format=self.format)
 
 
 @dataclass(frozen=True)
@@ -153,57 +157,55 @@ def _late(
     ]
 
 
-class _Repeats:
-    """Tells files that repeat an earlier one of their kind and format, byte for byte; to be asked in order of arrival.
+def _first_places(files: Iterable[SealedFile]) -> dict[tuple[date, str, str], str]:
+    """DAY/FILE that had the bytes first, by day, kind and name of each file that repeats one of its kind and format.
 
-    Files without lines have no format, and none repeats another. Of items and users the newest version counts, so that
-    a file which comes back after others is none.
+    Files without lines have no format, and none repeats another. Of items and users the newest version counts: such a
+    file is a repeat only if all that came on the day before it came again with it, as it may undo what is missing.
     """
-
-    def __init__(self, sealed: Iterable[SealedFile]) -> None:
-        self._places: dict[tuple[str, ...], tuple[date, str]] = {}  # by kind, format and SHA-256: first day and file
-        self._last: dict[tuple[str, ...], date] = {}  # day on which they were there last
-        self._days: dict[str, list[date]] = {}  # by kind: days that had files, ascending
-        for entry in sorted(sealed):
-            if entry.format:
-                self.first_place(entry.arrived_on, entry.kind, entry.file, entry.format, entry.sha256)
-
-    def first_place(self, day: date, kind: str, file: str, format_: str, sha256: str) -> str | None:
-        """DAY/FILE that had the bytes first; None for bytes that count."""
-        what = kind, format_, sha256
-        days, last = self._days.setdefault(kind, []), self._last.get(what)
-        before = next((known for known in reversed(days) if known < day), None)
-        if not days or days[-1] != day:
-            days.append(day)
-        self._last[what] = day
-        if last is None or (kind in VERSIONED and last < day and last != before):
-            self._places[what] = day, file
-            return None
-        first_day, first_file = self._places[what]
-        return None if (first_day, first_file) == (day, file) else f"{first_day}/{first_file}"
+    places: dict[tuple[date, str, str], str] = {}
+    first: dict[str, dict[tuple[str, str], str]] = {}  # by kind, then by format and SHA-256
+    in_order = sorted((file for file in files if file.format), key=lambda file: (file.arrived_on, file.kind, file.file))
+    for (day, kind), group in groupby(in_order, key=lambda file: (file.arrived_on, file.kind)):
+        that_day = list(group)
+        known = first.setdefault(kind, {})
+        if kind in VERSIONED and not known.keys() <= {(file.format, file.sha256) for file in that_day}:
+            known.clear()
+        for file in that_day:
+            place = known.setdefault((file.format, file.sha256), f"{day}/{file.file}")
+            if place != f"{day}/{file.file}":
+                places[day, kind, file.file] = place
+    return places
 
 
 def had_arrived(landing: Path, reports: Iterable[Landed], sealed: Collection[SealedFile]) -> list[str]:
     """A line for each file just landed whose bytes the lake has taken in before."""
-    repeats, said = _Repeats(sealed), []
-    places = [(day, report) for report in reports for day in report.lines] if sealed else []
-    for day, report in sorted(places, key=lambda place: (place[0], place[1].file)):
-        format_ = report.layout.format
-        sha256 = sha256_of(landing / format_.kind / f"arrived_on={day}" / report.file)
-        if place := repeats.first_place(day, format_.kind, report.file, format_.name, sha256):
-            said.append(f"{report.file} of {day}: had arrived as {place}; it will not be read again")
-    return said
-
-
-def _repeats_marked(files: Iterable[ArrivingFile], sealed: Iterable[SealedFile]) -> list[ArrivingFile]:
-    """``files``, which come as they arrived, with `same_as` set where one of their kind had the bytes before."""
-    repeats = _Repeats(sealed)
-    return [
-        file._replace(same_as=repeats.first_place(file.arrived_on, file.kind, file.file, file.format, file.sha256))
-        if file.layout
-        else file
-        for file in files
+    if not sealed:
+        return []
+    known = [
+        SealedFile(
+            day,
+            format_.kind,
+            report.file,
+            sha256_of(landing / format_.kind / f"arrived_on={day}" / report.file),
+            format=format_.name,
+        )
+        for report in reports
+        for format_ in [report.layout.format]
+        for day in report.lines
     ]
+    places = _first_places([*sealed, *known])
+    return [
+        f"{file.file} of {file.arrived_on}: had arrived as {place}; it will not be read again"
+        for file in sorted(known)
+        if (place := places.get(file[:3]))
+    ]
+
+
+def _repeats_marked(files: Sequence[ArrivingFile], sealed: Iterable[SealedFile]) -> list[ArrivingFile]:
+    """``files`` with `same_as` set where one of their kind had the bytes before."""
+    places = _first_places([*sealed, *(file.as_sealed() for file in files)])
+    return [file._replace(same_as=places.get((file.arrived_on, file.kind, file.file))) for file in files]
 
 
 def _arriving(file: LandedFile, formats: Sequence[Format]) -> ArrivingFile:

@@ -211,6 +211,28 @@ def test_a_catalogue_that_comes_back_after_another_is_read_again(landing):
     assert [file.same_as for file in arriving_files(landing, sealed, date(2024, 1, 6)).files] == expected[4:]
 
 
+@pytest.mark.parametrize(
+    ("days", "repeated"),
+    [
+        pytest.param(["a", "ab", "a"], ["2: a as 2024-01-01/a"], id="a correction came beside it"),
+        pytest.param(["ab", "a", "a"], ["3: a as 2024-01-02/a"], id="the other is missing"),
+        pytest.param(["ab", "ab"], ["2: a as 2024-01-01/a", "2: b as 2024-01-01/b"], id="both came again"),
+    ],
+)
+def test_a_catalogue_is_a_repeat_where_all_that_came_before_it_came_again(landing, days, repeated):
+    for day, names in enumerate(days, 1):
+        for name in names:
+            landed(landing, "items", f"2024-01-0{day}", name, item_2023(title=name))
+    last, sealed = date(2024, 1, len(days)), set()
+    everything = arriving_files(landing, sealed, last)
+    assert [f"{f.arrived_on.day}: {f.file} as {f.same_as}" for f in everything.repeats()] == repeated
+    for file in everything.files:
+        if file.arrived_on < last:
+            sealed.add(SealedFile(file.arrived_on, "items", file.file, file.sha256, format=file.format))
+    newest = [file for file in everything.files if file.arrived_on == last]
+    assert arriving_files(landing, sealed, last).files == newest
+
+
 def test_a09_files_without_lines_never_repeat_one_another(landing, tmp_path):
     for day in ("2024-01-01", "2024-01-02"):
         landed(landing, "reviews", day, "empty.json")
