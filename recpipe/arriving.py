@@ -178,27 +178,26 @@ def _first_places(files: Iterable[SealedFile]) -> dict[tuple[date, str, str], st
     return places
 
 
-def had_arrived(landing: Path, reports: Iterable[Landed], sealed: Collection[SealedFile]) -> list[str]:
-    """A line for each file just landed whose bytes the lake has taken in before."""
+def had_arrived(
+    landing: Path, reports: Iterable[Landed], sealed: Collection[SealedFile], formats: Sequence[Format] = FORMATS
+) -> list[str]:
+    """A line for each file just landed whose bytes arrived before, in the lake or on a day that waits to be taken in.
+
+    None where a file that waits cannot be read, which the ingest tells.
+    """
     if not sealed:
         return []
-    known = [
-        SealedFile(
-            day,
-            format_.kind,
-            report.file,
-            sha256_of(landing / format_.kind / f"arrived_on={day}" / report.file),
-            format=format_.name,
-        )
-        for report in reports
-        for format_ in [report.layout.format]
-        for day in report.lines
-    ]
-    places = _first_places([*sealed, *known])
+    last = max(entry.arrived_on for entry in sealed)
+    new = {(day, report.layout.format.kind, report.file) for report in reports for day in report.lines}
+    try:
+        landed = landed_files(landing, sorted({kind for _, kind, _ in new}))
+        waiting = [file for file in landed if file.arrived_on > last]
+        places = _first_places([*sealed, *(_arriving(file, formats).as_sealed() for file in waiting)])
+    except UserError:
+        return []
     return [
-        f"{file.file} of {file.arrived_on}: had arrived as {place}; it will not be read again"
-        for file in sorted(known)
-        if (place := places.get(file[:3]))
+        f"{file} of {day}: had arrived as {places[day, kind, file]}; it will not be read again"
+        for day, kind, file in sorted(new & places.keys())
     ]
 
 

@@ -104,7 +104,7 @@ def land(
     columns = tuple(filter(None, map(str.strip, (no_header or "").split(","))))
     choice = landing.Choice(format_, known_formats(settings), columns)
     reports = put(files, choice, settings.landing, day, settings.lake)
-    for said in [*reports, *had_arrived(settings.landing, reports, sealed_files(settings.lake))]:
+    for said in [*reports, *had_arrived(settings.landing, reports, sealed_files(settings.lake), choice.formats)]:
         print(said)
 
 

@@ -272,7 +272,7 @@ def test_equal_bytes_in_another_format_say_something_else_and_are_read(tmp_path,
         "2024-01-01/events/carts.csv.gz": None,
         "2024-01-01/events/views.csv.gz": "2023-12-31/views.csv.gz",
     }
-    assert had_arrived(landing, reports, sealed) == []
+    assert had_arrived(landing, reports, sealed, formats) == []
 
 
 def test_landing_says_at_once_that_the_lake_has_a_file(tmp_path, landing):
@@ -284,6 +284,20 @@ def test_landing_says_at_once_that_the_lake_has_a_file(tmp_path, landing):
         "U2.json of 2024-01-02: had arrived as 2024-01-01/r.json; it will not be read again"
     ]
     assert had_arrived(landing, reports, set()) == []
+
+
+def test_landing_knows_of_files_that_wait_to_be_taken_in(tmp_path, landing):
+    old, new = (write_lines(tmp_path / f"{title}.json", item_2023(title=title)) for title in ("Mug", "Cup"))
+    sha256 = hashlib.sha256(old.read_bytes()).hexdigest()
+    sealed = {SealedFile(MONDAY, "items", "Mug.json", sha256, format="amazon-2023")}
+    land([new], Choice("amazon-2023"), landing, TUESDAY)
+    said = [
+        had_arrived(landing, land([file], Choice("amazon-2023"), landing, day), sealed)
+        for file, day in ((old, WEDNESDAY), (old, date(2024, 1, 4)))
+    ]
+    assert said == [[], ["Mug.json of 2024-01-04: had arrived as 2024-01-03/Mug.json; it will not be read again"]]
+    landed(landing, "items", "2024-01-05", "page.json", b"<html>")
+    assert had_arrived(landing, land([new], Choice("amazon-2023"), landing, date(2024, 1, 6)), sealed) == []
 
 
 def test_nothing_landed_tells_how_to_land(landing):
