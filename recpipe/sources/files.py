@@ -165,7 +165,8 @@ def _of_columns(path: Path, format_: Format, columns: tuple[str, ...], has_heade
 
 
 def _require_once(path: Path, needs: Sequence[str], columns: Sequence[str]) -> None:
-    for name in needs:
+    for place in needs:
+        name = place if place in columns else place.partition(".")[0]
         if name and (times := columns.count(name)) > 1:
             raise UserError(f"expected one column {name} in {path}, found {times}; rename the others")
 

@@ -23,21 +23,19 @@ MAGIC = b"PAR1"
 
 _OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
 # Day folders look like Hive partitions, which would add a column arrived_on to every landed file.
-_WRITTEN = "select name from parquet_schema(?)"
+_SCHEMA = "select name, num_children from parquet_schema(?)"
 _ROWS = "from read_parquet(?, hive_partitioning = false)"
 
 
 def parquet_columns(path: Path) -> tuple[str, ...]:
-    """Names as the file has them; DuckDB puts a number behind one that is there twice.
+    """Names as the file has them.
 
     Raises:
         UserError: the file is not whole.
     """
     try:
         with _connected() as connection:
-            written = {name for (name,) in connection.execute(_WRITTEN, [_quoted(path)]).fetchall()}
-            read = _names(connection.execute(f"{_ROWS} limit 0", [_quoted(path)]))
-            return tuple(name if name in written else name.rpartition("_")[0] for name in read)
+            return _names(connection, path)
     except duckdb.Error as error:
         raise _unreadable(path, error) from None
 
@@ -51,8 +49,8 @@ def parquet_parts(path: Path) -> Iterator[Part]:
     number = 0
     try:
         with _connected() as connection:
+            names = _names(connection, path)
             rows = connection.execute(_ROWS, [_quoted(path)])
-            names = _names(rows)
             while some := rows.fetchmany(ROWS):
                 for row in some:
                     number += 1
@@ -62,8 +60,17 @@ def parquet_parts(path: Path) -> Iterator[Part]:
         raise _unreadable(path, error) from None
 
 
-def _names(rows: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    return tuple(column[0] for column in rows.description)
+def _names(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[str, ...]:
+    """Of the columns, from the schema, since in rows DuckDB puts a number behind a name that is there in any case.
+
+    The schema lists the root, then each column with all that it holds behind it.
+    """
+    names, held = [], 0
+    for name, children in connection.execute(_SCHEMA, [_quoted(path)]).fetchall()[1:]:
+        if not held:
+            names.append(name)
+        held = max(0, held - 1) + (children or 0)
+    return tuple(names)
 
 
 def _quoted(path: Path) -> str:

@@ -127,6 +127,23 @@ def test_a_mapped_column_of_parquet_that_is_there_twice_is_refused(tmp_path):
         layout_of(path, [orders(file="parquet")])
 
 
+def test_a_column_of_parquet_that_holds_a_mapped_field_and_is_there_twice_is_refused(tmp_path):
+    path = write_parquet(tmp_path / "o.parquet", "select 1 as buyer, 3 as paid_at, {'id': 2} as sku, {'id': 2} as sky")
+    path.write_bytes(path.read_bytes().replace(b"sky", b"sku"))
+    with pytest.raises(UserError, match=r"expected one column sku in .*o\.parquet, found 2"):
+        layout_of(path, [orders(file="parquet", item_id="sku.id")])
+
+
+@pytest.mark.parametrize("put", [land, replay])
+def test_of_columns_of_parquet_that_differ_only_in_case_the_mapped_one_is_read(tmp_path, put):
+    format_ = orders(file="parquet", item_id="SKU")
+    path = write_parquet(tmp_path / "o.parquet", f"select 'U1' as buyer, 'I1' as sku, 'I2' as sky, {NOON} as paid_at")
+    path.write_bytes(path.read_bytes().replace(b"sky", b"SKU"))
+    put([path], Choice("shop", [format_]), tmp_path / "landing", TODAY)
+    [(_, _, there)] = landed_files(tmp_path / "landing")
+    assert accepted(there, read_origin(there, [format_]).layout) == [TWO[0]._replace(item_id="I2")]
+
+
 def test_a_mapped_column_that_is_there_twice_is_refused(tmp_path):
     path = write_lines(tmp_path / "o.csv", b"buyer,sku,paid_at,sku,x,x", b"U1,I1,1,I2,0,0")
     with pytest.raises(UserError, match=r"expected one column sku in .*o\.csv, found 2"):

@@ -28,6 +28,14 @@ def test_columns_come_in_the_files_order(tmp_path):
     assert parquet_columns(path) == ("b", "a", "user")
 
 
+def test_columns_whose_names_differ_only_in_case_keep_their_names(tmp_path):
+    path = write_parquet(tmp_path / "x.parquet", "select 1 as title, {'Title_1': 2, 'x': [3]} as more, 4 as tXtle")
+    path.write_bytes(path.read_bytes().replace(b"tXtle", b"Title"))
+    assert parquet_columns(path) == ("title", "more", "Title")
+    [row] = parquet_parts(path)
+    assert orjson.loads(row.content) == {"title": 1, "more": {"Title_1": 2, "x": [3]}, "Title": 4}
+
+
 def test_a_row_is_a_line_of_json_and_rows_are_numbered_from_1(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "ROWS", 2)
     path = write_parquet(tmp_path / "x.parquet", "select range as n, 'a\"\n' as t from range(5)")
