@@ -36,7 +36,7 @@ def own_folder(parent: Path) -> Iterator[Path]:
     left there is removed first."""
     with file_lock(parent / ".lock"):
         for left in parent.glob("*/"):
-            with suppress(BlockingIOError):
+            with suppress(BlockingIOError, FileNotFoundError):  # others use it, or just removed it
                 held = _hold(left)
                 shutil.rmtree(left, ignore_errors=True)
                 os.close(held)

@@ -81,3 +81,10 @@ def test_what_a_killed_process_left_goes_when_the_next_begins_and_what_others_us
     assert list(tmp_path.glob("*/*")) == [theirs / "rows"]
     with own_folder(tmp_path) as mine:
         assert list(tmp_path.glob("*/")) == [mine]
+
+
+def test_a_folder_that_another_process_takes_away_meanwhile_is_in_no_ones_way(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([gone]))  # listed, and then removed by its owner
+    with own_folder(tmp_path) as mine:
+        assert mine.is_dir()
