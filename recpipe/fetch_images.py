@@ -19,13 +19,11 @@ from recpipe.errors import UserError
 from recpipe.fetching import Fetcher, FetchError
 from recpipe.files import empty_folder
 from recpipe.images import file_name, item_of, landed_pictures
-from recpipe.landing import require_open
+from recpipe.landing import no_ingest, require_open
 from recpipe.settings import ImageSettings
 from recpipe.tables import ARRIVALS, IMAGES, ITEMS, PICTURES, REJECTED_ROWS
 
 FETCHED = "fetched"
-SEAL_SECONDS = 5
-"""Between two looks at whether the day was sealed meanwhile."""
 
 _WANTED = """
     select item_id, image_url, item_id in (select item_id from images)
@@ -51,10 +49,12 @@ class Fetched:
     refused_before: int = 0  # for good, and not asked for again
     left: int = 0  # for the next fetch
     refused: Counter[str] = field(default_factory=Counter)  # by reason
+    sealed_meanwhile: date | None = None  # the day that was meant
 
     def __str__(self) -> str:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.refused.items()))
         parts = [f"{self.fetched:,} pictures fetched for {self.arrived_on} ({self.bytes:,} bytes)"]
+        parts += [f"{self.sealed_meanwhile} was sealed meanwhile"] if self.sealed_meanwhile else []
         parts.append(f"{self.there:,} there already")
         parts += [f"{self.refused.total():,} not to be had: {reasons}"] if self.refused else []
         parts += [f"{self.refused_before:,} refused before and not asked for again"] if self.refused_before else []
@@ -68,11 +68,11 @@ def fetch_images(
     """Fetch up to ``limit`` pictures of items that have none into the folder of ``arrived_on``.
 
     What was fetched or refused for good is listed in `landing/images/_fetched.jsonl`, so that the same command once
-    more goes on where it was stopped. Without ``arrived_on`` it is the first day that is not sealed.
+    more goes on where it was stopped. Without ``arrived_on`` it is the first day that is not sealed, as it is where the
+    day is sealed meanwhile.
 
     Raises:
-        UserError: nothing was taken in yet, the day is sealed or becomes so, another fetch is running, or the disk is
-            full.
+        UserError: nothing was taken in yet, the day is sealed, another fetch is running, or the disk is full.
     """
     sealed = delta.days(lake, ARRIVALS)
     if not sealed:
@@ -83,10 +83,15 @@ def fetch_images(
     require_open(day, lake)
     try:
         with _alone(landing / PICTURES) as aside:
-            state = _State(landing / PICTURES / "_fetched.jsonl")
-            done = Fetched(day)
-            asked = _to_ask(_there(landing, max(sealed)), state, lake, limit or settings.most_fetched, done)
-            asyncio.run(_Round(settings, aside, landing, lake, state, done).run(_mixed(asked)))
+            kept = landing / PICTURES / ".fetched"
+            kept.mkdir(exist_ok=True)
+            state, done = _State(landing / PICTURES / "_fetched.jsonl"), Fetched(day)
+            there = _there(landing, max(sealed)) | {item_of(path.name) for path in kept.iterdir()}
+            asked = _to_ask(there, state, lake, limit or settings.most_fetched, done)
+            try:
+                asyncio.run(_Round(settings, aside, kept, state, done).run(_mixed(asked)))
+            finally:
+                _put_up(kept, landing, lake, done)
     except OSError as error:
         raise UserError(f"expected to write into {landing}, found: {error}; mend it and fetch again") from None
     return done
@@ -103,6 +108,20 @@ def _alone(folder: Path) -> Iterator[Path]:
             raise UserError("expected no other fetch of pictures, found one running; wait for it") from None
         with empty_folder(folder / ".fetching") as aside:
             yield aside
+
+
+def _put_up(kept: Path, landing: Path, lake: Path, done: Fetched) -> None:
+    """Land the pictures in ``kept``, also those of a fetch that was killed, when no ingest is sealing their day.
+
+    All at the end, since waiting for an ingest would hold up the requests that are under way.
+    """
+    with no_ingest(lake):
+        if (last := max(delta.days(lake, ARRIVALS))) >= done.arrived_on:
+            done.sealed_meanwhile, done.arrived_on = done.arrived_on, last + timedelta(days=1)
+        folder = landing / PICTURES / f"arrived_on={done.arrived_on}"
+        for picture in kept.iterdir():
+            folder.mkdir(exist_ok=True)
+            picture.replace(folder / picture.name)
 
 
 class _State:
@@ -181,12 +200,10 @@ class _Round:
     """One fetch of many pictures side by side."""
 
     settings: ImageSettings
-    aside: Path
-    landing: Path
-    lake: Path
+    aside: Path  # for pictures that are not whole yet
+    kept: Path  # for those that are
     state: _State
     done: Fetched
-    _looked: float = field(default_factory=time.monotonic)
 
     async def run(self, asked: list[Wanted]) -> None:
         fetcher, waiting = Fetcher(self.settings), iter(enumerate(asked))
@@ -218,16 +235,7 @@ class _Round:
             if error.for_good:
                 self.state.add(wanted, error.reason)
             return
-        self._put(part, file_name(wanted.item_id, picture.format))
+        part.replace(self.kept / file_name(wanted.item_id, picture.format))
         self.state.add(wanted, FETCHED)
         self.done.fetched += 1
         self.done.bytes += picture.bytes
-
-    def _put(self, part: Path, name: str) -> None:
-        day = self.done.arrived_on
-        if time.monotonic() - self._looked > SEAL_SECONDS:
-            self._looked = time.monotonic()
-            require_open(day, self.lake)
-        folder = self.landing / PICTURES / f"arrived_on={day}"
-        folder.mkdir(exist_ok=True)
-        part.replace(folder / name)

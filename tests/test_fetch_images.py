@@ -7,12 +7,15 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from typer.testing import CliRunner
 
 from recpipe import addresses, delta
+from recpipe.arriving import ingest_lock
 from recpipe.cli import app
 from recpipe.errors import UserError
 from recpipe.fetch_images import fetch_images
@@ -370,16 +373,38 @@ def test_requests_to_a_host_start_with_pauses_between(home, shop):
     assert time.monotonic() - started > 5 * 0.05
 
 
-def test_a_sealed_day_is_refused_also_when_it_is_sealed_meanwhile(home, shop, monkeypatch):
+def test_a_sealed_day_is_refused(home):
     with pytest.raises(UserError, match="expected a day after 2024-01-01"):
         fetch(home, arrived_on=MONDAY)
+
+
+@pytest.mark.parametrize("is_sealed_meanwhile", [False, True])
+def test_pictures_that_are_fetched_during_an_ingest_land_after_it_on_an_open_day(home, shop, is_sealed_meanwhile):
     name_pictures(home, {"I1": f"{shop.address}/png"})
-    monkeypatch.setattr("recpipe.fetch_images.SEAL_SECONDS", -1)
-    looks = iter([{MONDAY}, {MONDAY, TUESDAY}])
-    monkeypatch.setattr("recpipe.fetch_images.delta.days", lambda *_: next(looks))
-    with pytest.raises(UserError, match="expected a day after 2024-01-02"):
-        fetch(home)
-    assert pictures(home) == {}
+    with ThreadPoolExecutor() as threads:
+        with ingest_lock(home / "lake"):
+            fetching = threads.submit(fetch, home)
+            with suppress(TimeoutError):
+                fetching.result(1)
+            assert listed(home) == {"I1": "fetched"}
+            assert not list((home / "landing" / "images").glob("arrived_on=*"))
+            if is_sealed_meanwhile:
+                delta.append(home / "lake", ARRIVALS, [arrival(arrived_on=TUESDAY, kind="none", file="")])
+        done = fetching.result(30)
+    day = WEDNESDAY if is_sealed_meanwhile else TUESDAY
+    assert pictures(home) == {f"arrived_on={day}/I1.png": png()}
+    assert done.arrived_on == day
+    assert ("2024-01-02 was sealed meanwhile" in str(done)) == is_sealed_meanwhile
+
+
+def test_what_was_fetched_lands_though_the_fetch_fails(home, shop, monkeypatch):
+    name_pictures(home, {"I1": f"{shop.address}/png", "I2": f"{shop.address}/gif"})
+    monkeypatch.setattr(
+        "recpipe.fetch_images.file_name", lambda item_id, _: {"I1": "I1.png", "I2": "no/I2.gif"}[item_id]
+    )
+    with pytest.raises(UserError, match="expected to write into"):
+        fetch(home, connections=1)
+    assert list(pictures(home)) == ["arrived_on=2024-01-02/I1.png"]
 
 
 def test_a_second_fetch_at_the_same_time_is_refused(home):
@@ -422,5 +447,6 @@ def test_the_command_tells_its_counts_and_that_some_were_not_to_be_had(home, sho
         "refused_before": 1,
         "left": 0,
         "refused": {},
+        "sealed_meanwhile": None,
     }
     assert WEDNESDAY.isoformat() in str(pictures(home))
