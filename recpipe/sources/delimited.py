@@ -50,6 +50,27 @@ def csv_parts(path: Path, delimiter: str) -> Iterator[Part]:
             yield part
 
 
+def framed_parts(path: Path, lengths: Iterator[int]) -> Iterator[Part]:
+    """Every record of a CSV file, as `csv_parts` gives them, where it is known how many lines each of them has.
+
+    Raises:
+        UserError: as `read_parts`.
+    """
+    held: list[Part] = []
+    number, left = 0, 0
+    for part in read_parts(path, blank=True):
+        if part.number != number:
+            left = (left or next(lengths, 1)) - 1
+            number = part.number
+        if part.too_long:  # a record of its own, in several parts
+            yield part
+            continue
+        held.append(part)
+        if not left:
+            yield Part(held[0].number, b"".join(line.content for line in held), too_long=False)
+            held = []
+
+
 class _Quote(Enum):
     OPEN = auto()  # the field goes on behind the line
     CLOSED = auto()

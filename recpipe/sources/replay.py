@@ -12,8 +12,10 @@ from typing import NamedTuple
 import orjson
 
 from recpipe.errors import UserError
-from recpipe.sources.files import parts_of, sha256_of
-from recpipe.sources.formats import LINES, PARQUET, Format, Layout, dated
+from recpipe.sources.delimited import framed_parts
+from recpipe.sources.files import parts_of, records_of, sha256_of
+from recpipe.sources.formats import CSV, LINES, PARQUET, Format, Layout, dated
+from recpipe.sources.lines import Line, Part, lines_of
 
 HELD_BYTES = 64 * 2**20
 """Bytes of the dump held in memory before they are appended to their days: a dump sorted by user touches every day."""
@@ -44,7 +46,10 @@ class Origin(NamedTuple):
 
 
 def origin_file(path: Path) -> Path:
-    """Beside a landed file, gzip text: `Origin` as a line of JSON, then for a cut file a line number a line."""
+    """Beside a landed file, gzip text: `Origin` as a line of JSON, then for a cut file a line for each of its records.
+
+    That is the record's line number in the dump and, of CSV, how many lines it has; old companions lack the latter.
+    """
     return path.with_name(f"_{path.name}.origin")
 
 
@@ -91,10 +96,30 @@ def origin_lines(path: Path) -> Iterator[int]:
     Raises:
         UserError: as `read_origin`.
     """
+    return (number for number, _ in _entries(path))
+
+
+def cut_records(path: Path, layout: Layout) -> Iterator[Line]:
+    """Every record of a file that was cut out of a dump, as `records_of` gives them, each with the lines that it had
+    there: a quote that nothing closes in the dump may be closed by what follows in the cut file.
+
+    Raises:
+        UserError: as `read_origin`, or the file cannot be read to its end.
+    """
+    _, length = next(_entries(path), (0, 0))
+    if not length:
+        return records_of(path, layout)
+    return lines_of(framed_parts(path, (length for _, length in _entries(path))))
+
+
+def _entries(path: Path) -> Iterator[tuple[int, int]]:
+    """Line number in the dump and number of lines of each record; 0 where the companion does not tell."""
     try:
         with gzip.open(origin_file(path), "rt") as file:
             next(file)
-            yield from map(int, file)
+            for line in file:
+                number, *length = map(int, line.split())
+                yield number, length[0] if length else 0
     except (OSError, EOFError, ValueError) as error:
         raise _spoilt(path, error) from None
 
@@ -118,11 +143,19 @@ def cut(path: Path, name: str, layout: Layout, first: date, folder: Path) -> dic
         if part.number != number:
             day = first if part.too_long else max(first, dated(part.content, layout.format, decode) or first)
             days.lines[day] += 1
-            days.numbers[day].append(part.number)
+            days.entries[day].append(_entry(part, framing))
             number = part.number
         days.hold(day, part.content)
     days.close()
     return dict(days.lines)
+
+
+def _entry(part: Part, framing: str) -> bytes:
+    """The companion's line on the record that starts with ``part``."""
+    if framing != CSV:
+        return b"%d\n" % part.number
+    length = 1 if part.too_long else part.content.removesuffix(b"\n").count(b"\n") + 1
+    return b"%d %d\n" % (part.number, length)
 
 
 def landed_name(name: str) -> str:
@@ -141,7 +174,7 @@ class _Days:
     def __init__(self, name: str, origin: Origin, folder: Path) -> None:
         self.name, self.origin, self.folder = name, origin, folder
         self.lines: dict[date, int] = defaultdict(int)
-        self.numbers: dict[date, list[int]] = defaultdict(list)
+        self.entries: dict[date, list[bytes]] = defaultdict(list)  # of the companions
         self._contents: dict[date, list[bytes]] = defaultdict(list)
         self._held = 0
 
@@ -156,7 +189,7 @@ class _Days:
             file = self._file(day)
             file.parent.mkdir(parents=True, exist_ok=True)
             _append(file, contents)
-            _append(_numbers_file(file), [b"%d\n" % number for number in self.numbers.pop(day, ())])
+            _append(_entries_file(file), self.entries.pop(day, []))
         self._contents.clear()
         self._held = 0
 
@@ -165,17 +198,17 @@ class _Days:
         self.flush()
         for day in self.lines:
             file = self._file(day)
-            numbers = _numbers_file(file)
+            entries = _entries_file(file)
             write_origin(file, self.origin._replace(landed_sha256=sha256_of(file)))
-            with numbers.open("rb") as source, origin_file(file).open("ab") as companion:
+            with entries.open("rb") as source, origin_file(file).open("ab") as companion:
                 shutil.copyfileobj(source, companion)
-            numbers.unlink()
+            entries.unlink()
 
     def _file(self, day: date) -> Path:
         return self.folder / f"arrived_on={day}" / self.name
 
 
-def _numbers_file(path: Path) -> Path:
+def _entries_file(path: Path) -> Path:
     return path.with_name(f"_{path.name}.lines")
 
 

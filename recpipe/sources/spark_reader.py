@@ -19,7 +19,7 @@ from recpipe.sources.formats import Layout, parse
 from recpipe.sources.lines import Line, Span, line_hash
 from recpipe.sources.pictures import Limits, Picture, examine
 from recpipe.sources.records import Accepted, Decode, Reject
-from recpipe.sources.replay import origin_lines
+from recpipe.sources.replay import cut_records, origin_lines
 from recpipe.tables import ARRIVALS, Table
 
 BATCH_LINES = 10_000
@@ -146,7 +146,7 @@ def _rows(file: ArrivingFile, span: Span | None, width: int) -> Iterator[tuple[i
     numbers = origin_lines(file.path) if file.is_cut else None
     nothing = tuple(itertools.repeat(None, width))
     decode = file.layout.decoder()
-    for line in records_of(file.path, file.layout, span):
+    for line in cut_records(file.path, file.layout) if file.is_cut else records_of(file.path, file.layout, span):
         outcome = _outcome(line, file.layout, decode, file.arrived_on)
         origin_line = next(numbers, None) if numbers else line.number
         if origin_line is None:

@@ -1,15 +1,18 @@
 import gzip
 import hashlib
 from datetime import date
+from random import Random
 
 import pytest
 
 from recpipe.errors import UserError
 from recpipe.sources import amazon, replay
-from recpipe.sources.formats import LINES, Layout
+from recpipe.sources.files import records_of
+from recpipe.sources.formats import CSV, LINES, Layout
 from recpipe.sources.known import FORMATS
 from recpipe.sources.lines import MAX_LINE, lines_of, read_parts
-from recpipe.sources.replay import Origin, cut, origin_file, origin_lines, read_origin, write_origin
+from recpipe.sources.replay import Origin, cut, cut_records, origin_file, origin_lines, read_origin, write_origin
+from tests.orders import mapped
 from tests.raw_lines import review_2018, seconds, write_lines
 
 LAYOUT = Layout(amazon.REVIEWS_2018, LINES)
@@ -131,3 +134,49 @@ def test_a16_the_last_line_stays_without_an_end(tmp_path):
     cut(dump, "dump.json", LAYOUT, FIRST, tmp_path / "out")
     [line] = read_lines(tmp_path / "out" / "arrived_on=2018-01-02" / "dump.json.gz")
     assert not line.ended
+
+
+def csv_dump(path, lines):
+    format_ = mapped(kind="reviews", user_id="user", item_id="item", rating="rating", reviewed_at="at", text="text")
+    columns = ("user", "item", "rating", "at", "text")
+    return write_lines(path, *lines), Layout(format_, CSV, columns)
+
+
+def cut_and_read(folder, dump, layout):
+    """The records of the cut files by their line number in the dump."""
+    counts, found = cut(dump, dump.name, layout, FIRST, folder), []
+    for day, count in counts.items():
+        path = folder / f"arrived_on={day}" / f"{dump.name}.gz"
+        records = list(cut_records(path, layout))
+        assert len(records) == count
+        found += zip(origin_lines(path), (line.content for line in records), strict=True)
+    return sorted(found)
+
+
+def test_a_cut_csv_file_has_the_records_of_its_dump(tmp_path):
+    """Whatever quotes the cut brings together."""
+    random = Random(3)
+    starts = [b"U1,I1,5,%d," % seconds(day) for day in ("2018-01-01", "2018-01-03", "2018-01-04")]
+    texts = [b'"open', b'shut"', b'"both"', b"none", b'"two\nlines"', b'"three\n\nlines"', b'"broken"x', b'""']
+    for turn in range(200):
+        lines = [random.choice(starts) + random.choice(texts) for _ in range(12)]
+        dump, layout = csv_dump(tmp_path / f"{turn}.csv", lines)
+        whole = [(line.number, line.content) for line in records_of(dump, layout)]
+        assert cut_and_read(tmp_path / "out", dump, layout) == whole
+
+
+def test_a11_a_line_of_csv_that_is_too_long_is_one_of_the_records(tmp_path):
+    start = b"U1,I1,5,%d," % seconds("2018-01-01")
+    lines = [start + b'"two\nlines"', start + b"x" * 2 * MAX_LINE, start + b"last"]
+    dump, layout = csv_dump(tmp_path / "r.csv", lines)
+    assert cut_and_read(tmp_path / "out", dump, layout) == [(1, lines[0]), (3, b""), (4, lines[2])]
+
+
+def test_an_old_companion_does_not_tell_how_many_lines_a_record_has(tmp_path):
+    dump, layout = csv_dump(tmp_path / "r.csv", [b'U1,I1,5,0,"two\nlines"', b"U2,I2,5,0,one"])
+    cut(dump, "r.csv", layout, FIRST, tmp_path)
+    path = tmp_path / f"arrived_on={FIRST}" / "r.csv.gz"
+    header = gzip.decompress(origin_file(path).read_bytes()).partition(b"\n")[0]
+    origin_file(path).write_bytes(gzip.compress(header + b"\n1\n3\n"))
+    assert list(origin_lines(path)) == [1, 3]
+    assert [line.number for line in cut_records(path, layout)] == [1, 3]

@@ -10,11 +10,13 @@ from recpipe.errors import UserError
 from recpipe.intake import WRONG_UNIT
 from recpipe.landing import replay
 from recpipe.sources.files import hashed
+from recpipe.sources.known import FORMATS
 from recpipe.sources.lines import MAX_LINE
 from recpipe.sources.pictures import Limits
 from recpipe.sources.replay import origin_file
 from recpipe.sources.spark_reader import files_frame, read_landed
 from recpipe.tables import ITEMS, REVIEWS
+from tests.orders import mapped
 from tests.raw_lines import item_2018, item_2023, landed, review_2018, review_2023, seconds, write_lines
 from tests.rows import MONDAY, TUESDAY, WEDNESDAY
 
@@ -26,8 +28,8 @@ def landing(tmp_path):
     return tmp_path / "landing"
 
 
-def read(spark, landing, table=REVIEWS, ds=WEDNESDAY):
-    files = arriving_files(landing, set(), ds).files_of(table.name)
+def read(spark, landing, table=REVIEWS, ds=WEDNESDAY, formats=FORMATS):
+    files = arriving_files(landing, set(), ds, formats).files_of(table.name)
     staging = landing.with_name("staging")
     staging.mkdir(exist_ok=True)
     return sorted(
@@ -92,6 +94,28 @@ def test_a_line_may_be_taken_out_of_a_cut_file(spark, tmp_path, landing):
     assert [(row.user_id, row.origin, row.origin_line) for row in read(spark, landing)] == [
         ("U1", "dump.json.gz", 1),
         ("U3", "dump.json.gz", 2),
+    ]
+
+
+def test_a_cut_csv_file_has_the_records_of_its_dump(spark, tmp_path, landing):
+    """Of lines whose quotes are open until the cut brings them together."""
+    format_ = mapped(
+        kind="reviews", user_id="user", item_id="item", rating="rating", reviewed_at="at", time_unit="iso", text="text"
+    )
+    lines = [
+        b'U1,I1,5,2023-12-31,"5 inch screen',
+        b'U2,I2,5,2024-01-02,"good, really"',
+        b'U3,I3,4,2023-12-31,screen of 12"',
+        b'U4,I4,4,2023-12-31,"two\nlines"',
+    ]
+    dump = write_lines(tmp_path / "r.csv", b"user,item,rating,at,text", *lines)
+    replay([dump], Choice("shop", [format_]), landing, MONDAY)
+    found = sorted(read(spark, landing, formats=[format_]), key=lambda row: row.arrived_on)
+    assert [(str(row.arrived_on), row.line_number, row.origin_line, row.reason, row.text) for row in found] == [
+        ("2024-01-01", 1, 2, "not_csv", None),
+        ("2024-01-01", 2, 4, None, 'screen of 12"'),
+        ("2024-01-01", 3, 5, None, "two\nlines"),
+        ("2024-01-02", 1, 3, None, "good, really"),
     ]
 
 
