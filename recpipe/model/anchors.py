@@ -159,10 +159,9 @@ def champion_before(root: Path, anchor: date, ds: date) -> Decision | None:
     return champion_of([decision for decision in promotions(root) if decision.anchor < anchor], ds)
 
 
-def opponent(root: Path, anchor: date, plan: Plan) -> Decision | None:
-    """The champion that the candidate of ``anchor`` meets: the one whose place it would take, unless that one knows
-    what the candidate is judged on, as after a change of the rhythm; then the newest that does not."""
-    replaced = champion_before(root, anchor, anchor)
+def opponent(root: Path, anchor: date, plan: Plan, replaced: Decision | None) -> Decision | None:
+    """The champion that the candidate of ``anchor`` meets: ``replaced``, whose place it would take, unless that one
+    knows what the candidate is judged on, as after a change of the rhythm; then the newest that does not."""
     if replaced is None or replaced.anchor <= plan.candidate.ds:
         return replaced
     return champion_of([one for one in promotions(root) if one.anchor <= plan.candidate.ds], anchor)
@@ -201,8 +200,7 @@ def examples_hash(settings: Settings, plan: Plan) -> str:
     with delta.connect(settings.lake, [IMAGES, ITEM_FEATURES, TRAINING_EXAMPLES, EVALUATION_EXAMPLES]) as lake:
         hashes = [_one(lake, training, rows) for rows in (plan.trial, plan.candidate, plan.champion)]
         hashes += [_one(lake, evaluation, users) for users in (plan.chooses, plan.judges)]
-        told = [content]
-        told += [query for name, query in wanted.items() if name in settings.model.item_inputs]
+        told = [content, *(query for name, query in wanted.items() if name in settings.model.item_inputs)]
         days = [rows.ds for rows in (plan.candidate, plan.champion)]
         hashes += [lake.execute(query, [day]).fetchone() for query in told for day in days]
     return "-".join(str(part) for found in hashes for part in found)

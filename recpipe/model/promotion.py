@@ -74,7 +74,8 @@ def decide(settings: Settings, registry: Registry, anchor: date) -> Verdict:
             f"expected a candidate of anchor day {anchor} trained with these settings, found none; "
             "run `recpipe run train_two_tower` for the same day first"
         )
-    replaced, met = champion_before(settings.lake, anchor, anchor), opponent(settings.lake, anchor, inputs.plan)
+    replaced = champion_before(settings.lake, anchor, anchor)
+    met = opponent(settings.lake, anchor, inputs.plan, replaced)
     judgement = judge(settings, inputs.plan, candidate, met and registry.load(met.model_version))
     verdict = _verdict(settings, registry, inputs, candidate, judgement)
     if replaced != met:

@@ -2,11 +2,13 @@ import pytest
 
 from recpipe import delta, forget
 from recpipe.model.anchors import (
+    Decision,
     Plan,
     Rows,
     Starts,
     Users,
     champion,
+    champion_before,
     examples_hash,
     item_numbering,
     opponent,
@@ -172,12 +174,13 @@ def test_a_candidate_never_meets_a_champion_that_knows_what_it_is_judged_on(shop
     for anchor, version in ((7, "m7"), (14, "m14"), (21, "m21")):
         decided(shop, anchor, model_version=version)
     plans = {known: Plan(*[Rows(day(known), day(known))] * 5) for known in (14, 21)}
-    assert {known: opponent(shop.root, day(28), plan).model_version for known, plan in plans.items()} == {
-        14: "m14",
-        21: "m21",
-    }
+
+    def met(known: int) -> Decision | None:
+        return opponent(shop.root, day(28), plans[known], champion_before(shop.root, day(28), day(28)))
+
+    assert {known: met(known).model_version for known in plans} == {14: "m14", 21: "m21"}
     decided(shop, 21, verdict="withdrawn", model_version=None)
-    assert opponent(shop.root, day(28), plans[14]) is None  # nothing serves, so there is no place to take
+    assert met(14) is None  # nothing serves, so there is no place to take
 
 
 def test_the_numbering_as_of_an_anchor_ignores_later_items(shop):
