@@ -16,7 +16,7 @@ Row = Mapping[str, Any]
 HISTORY_SHOWN = 10
 
 _TITLES = """
-    (select item_id, arg_max(title, arrived_on) as title from items where arrived_on <= $ds group by item_id)
+    (select item_id, arg_max_null(title, arrived_on) as title from items where arrived_on <= $ds group by item_id)
 """
 _REVIEWS_OF_USER = """
     (select item_id, reviewed_at as happened_at, 'review' as event_type, rating
@@ -53,9 +53,13 @@ def query(root: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     lake = delta.connect(root)
     try:
         # describe, show and summarize are selects; what explain analyze runs may be anything
-        if {statement.type for statement in lake.extract_statements(sql)} - {duckdb.StatementType.SELECT}:
-            said = "expected a statement that asks, such as select, found one that may write; nothing was done"
+        statements = lake.extract_statements(sql)
+        if {statement.type for statement in statements} - {duckdb.StatementType.SELECT}:
+            said = "expected select, describe, show or summarize, found another statement; nothing was done"
             raise UserError(said)
+        for statement in statements:
+            # A select may copy into a file from its with clause, but not where it is a part of another one.
+            lake.execute("explain from query($sql)", {"sql": statement.query})
         result = lake.sql(sql)
         return ([], []) if result is None else (result.columns, result.fetchall())
     except duckdb.Error as error:
