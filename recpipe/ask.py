@@ -10,6 +10,7 @@ import typer
 from recpipe import environments, job, reader, rejects, serving
 from recpipe.arriving import late_files, sealed_files
 from recpipe.errors import UserError
+from recpipe.files import whole
 from recpipe.intake import LATE_FILES_MEND, not_read
 from recpipe.printing import print_json, print_quality, print_rows, print_status, print_user
 from recpipe.quality import TREND_ARRIVALS
@@ -115,7 +116,8 @@ def quality(
     days = first and job.parse_day(first), last and job.parse_day(last)
     report = figures_of(settings.lake, *days, stopped, arrivals)
     if html:
-        html.write_text(quality_page(report), encoding="utf-8")
+        with whole(html) as staged:
+            staged.write_text(quality_page(report), encoding="utf-8")
     if as_json:
         print_json(quality_json(report))
     elif html:

@@ -197,8 +197,8 @@ def forget_command(
     if not yes:
         typer.confirm(f"Erase {user_id}?", abort=True)
     removed = forget.erase(settings, user_id, datetime.now(UTC).date(), keep_files=keep_files)
-    rows = ", ".join(f"{count:,} from {table}" for table, count in removed.items())
-    print(f"{user_id} is erased. Rows removed: {rows or 'none'}. {forget.OUT_OF_REACH}")
+    listed = ", ".join(f"{count:,} {what}" for what, count in removed.items())
+    print(f"{user_id} is erased. Removed: {listed or 'nothing'}. {forget.OUT_OF_REACH}")
 
 
 @app.command()

@@ -107,9 +107,19 @@ def _standing(decisions: Iterable[Decision]) -> list[Decision]:
 
 
 def stored_models(registry: Path) -> set[str]:
-    """Versions of the models that the registry's files hold."""
-    files = registry.glob("artifacts/*/artifacts/checkpoint/checkpoint.json")
-    return {json.loads(file.read_text()).get("model_version") for file in files}
+    """Versions of the models that the registry's files hold.
+
+    Raises:
+        UserError: a file is not as it was written.
+    """
+    return {_version_in(file) for file in registry.glob("artifacts/*/artifacts/checkpoint/checkpoint.json")}
+
+
+def _version_in(file: Path) -> str:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))["model_version"]
+    except (ValueError, TypeError, KeyError):
+        raise UserError(f"expected a model's settings in {file}, found others; restore the registry") from None
 
 
 def _next_night(settings: Settings) -> tuple[date, Decision | None]:

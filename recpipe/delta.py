@@ -27,6 +27,9 @@ STAGING = ".staging"
 SPARK_FILES = ".spark"
 """Folder of the lake for what Spark sets aside of a job's rows, a folder a session."""
 
+SPILLED = ".duckdb"
+"""Folder of the lake for rows of a query that do not fit into memory."""
+
 _BROKEN = re.compile(r"Invalid data found: (\d+) rows failed validation check")
 
 _ROWS_AN_INSERT = 50
@@ -312,6 +315,8 @@ def _connect(
 ) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
+    # Not in the folder where the command was typed: what is left by one that is killed goes with an erasure.
+    connection.execute(f"set temp_directory = '{_quoted(str(root / SPILLED))}'")
     read = set(erased)
     for table in tables:
         files = snapshot_files(root, table, between=between)

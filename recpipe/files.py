@@ -7,10 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import get_ident
 
+from recpipe.errors import UserError
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A path to write to, whose file takes the place of ``path`` at the end, unless the writing failed."""
+    """A path to write to, whose file takes the place of ``path`` at the end, unless the writing failed.
+
+    Raises:
+        UserError: a folder lies there.
+    """
+    if path.is_dir():
+        raise UserError(f"expected a file to write, found the folder {path}; name a file in it")
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.part")  # others may write it, too
     try:

@@ -135,7 +135,7 @@ def _lines_of(file: LandedFile, user_id: str, formats: Sequence[Format]) -> int:
 
 
 def erase(settings: Settings, user_id: str, on: date, *, keep_files: bool = False) -> dict[str, int]:
-    """Put the user into erased_users, on day ``on``, and remove the user's rows. Gives how many, by table.
+    """Put the user into erased_users, on day ``on``, and remove the user's rows. Gives what was removed and how much.
 
     Unless ``keep_files``, older versions of all tables of users are removed too, since their files hold the rows: also
     those of a user whom no table knows now, since rows may have been replaced.
@@ -164,23 +164,29 @@ def _remove(settings: Settings, user_id: str, keep_files: bool) -> dict[str, int
         _delete(root, TRAINING_EXAMPLES, None)
     # The log keeps the condition, so it has the hash. Last come the tables by which the landing files are found.
     is_users = f"encode(sha256(user_id), 'hex') = '{hashlib.sha256(user_id.encode()).hexdigest()}'"
-    removed = {table.name: _delete(root, table, is_users) for table in reversed(OF_USERS)}
-    _remove_left_overs(settings, user_id)
+    rows = {f"rows of {table.name}": _delete(root, table, is_users) for table in reversed(OF_USERS)}
+    removed = {"pages of nights": _remove_left_overs(settings, user_id)} | rows
     if not keep_files:
         for table in (TRAINING_EXAMPLES, *OF_USERS):
             _keep_newest_version(root, table)
-    return {name: rows for name, rows in reversed(removed.items()) if rows}
+    return {what: count for what, count in reversed(removed.items()) if count}
 
 
-def _remove_left_overs(settings: Settings, user_id: str) -> None:
-    """What jobs and landings that were killed left, and pages that name the user, which can be written again."""
+def _remove_left_overs(settings: Settings, user_id: str) -> int:
+    """What jobs, landings and reports that were killed left, and pages that name the user, which can be written again.
+    Gives how many of these there were."""
     remove_left_over(settings.landing)
-    for name in (delta.STAGING, delta.SPARK_FILES):
+    for name in (delta.STAGING, delta.SPARK_FILES, delta.SPILLED):
         if (folder := settings.lake / name).exists():
             shutil.rmtree(folder)
-    for page in settings.nights.glob("*.html*"):  # and what a killed report left
-        if user_id in html.unescape(page.read_text(encoding="utf-8", errors="replace")):
-            page.unlink()
+    for left in settings.nights.glob(".*.part"):
+        left.unlink()
+    heading = f"<h3>{user_id}</h3>"  # where a page has a user's id; elsewhere "7" may be a number
+    pages = settings.nights.glob("*.html")
+    naming = [page for page in pages if heading in html.unescape(page.read_text(encoding="utf-8", errors="replace"))]
+    for page in naming:
+        page.unlink()
+    return len(naming)
 
 
 def _delete(root: Path, table: Table, condition: str | None) -> int:

@@ -1,9 +1,11 @@
 import json
 from datetime import date
+from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
 
+from jobs import embed
 from recpipe import delta
 from recpipe.cli import app
 from recpipe.decisions import Made, models, promote, withdraw_model
@@ -165,6 +167,25 @@ def test_a_model_whose_files_are_gone_cannot_be_promoted(settings):
     (settings.registry / "artifacts" / "m1" / "artifacts" / "checkpoint" / "checkpoint.json").unlink()
     with pytest.raises(UserError, match=r"expected model m1 in .*, found none; restore the registry"):
         promote(settings, "m1", "")
+
+
+@pytest.mark.parametrize("text", ["", '{"model_version": "m1', "[]", "{}"])
+def test_a_model_s_file_that_is_broken_is_named(settings, text):
+    (settings.registry / "artifacts" / "m1" / "artifacts" / "checkpoint" / "checkpoint.json").write_text(text)
+    with pytest.raises(UserError, match=r"expected a model's settings in .*checkpoint.json, found others; restore"):
+        promote(settings, "m1", "")
+
+
+def test_the_night_whose_model_is_chosen_beside_a_decision_sees_it_or_is_seen_by_it(settings, monkeypatch):
+    asked = []
+    monkeypatch.setattr(embed, "champion", lambda *_: asked.append(True))  # and gives no model
+    night = Thread(target=embed.main, args=(NEXT, settings))
+    with delta.table_lock(settings.lake, MODEL_VERDICTS):
+        night.start()
+        night.join(0.5)
+        assert asked == []
+    night.join()
+    assert asked == [True]
 
 
 def test_before_any_night_there_is_nothing_to_decide(tmp_path):

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -95,6 +96,12 @@ def test_a_query_reads_nothing_outside_the_lake(lake, tmp_path_factory):
     secret.write_text("a\n1\n")
     with pytest.raises(Exception, match="disabled by configuration"):
         delta.connect(lake).sql(f"select * from read_csv('{secret}')").fetchall()
+
+
+def test_what_a_query_sets_aside_lies_in_the_lake_where_an_erasure_removes_it(lake):
+    with delta.connect(lake) as views:
+        [(folder,)] = views.sql("select current_setting('temp_directory')").fetchall()
+    assert Path(folder) == lake / delta.SPILLED
 
 
 def test_a_lake_in_a_folder_with_a_quote_is_read(tmp_path):

@@ -84,7 +84,7 @@ def test_every_table_of_users_holds_the_user_in_these_tests(lake):
 
 def test_afterwards_no_file_of_the_lake_names_the_user_but_those_of_erased_users(lake):
     removed = erase(lake)
-    assert removed == {table.name: len(rows) for table, rows in of(GONE).items()}
+    assert removed == {f"rows of {table.name}": len(rows) for table, rows in of(GONE).items()}
     assert naming(lake, GONE) == {"erased_users"}
     found = rows(lake)
     assert found.pop("erased_users") == [(GONE, WEDNESDAY)]
@@ -196,14 +196,15 @@ def test_a_user_of_whom_only_older_versions_and_left_overs_of_killed_jobs_tell_i
     unseen = "UNSEEN"
     delta.overwrite_partition(lake, EVENTS, [event(unseen, "a", arrived_on=TUESDAY)], TUESDAY)
     delta.overwrite_partition(lake, EVENTS, [], TUESDAY)
-    for folder in (".staging", ".spark/x"):
+    for folder in (".staging", ".spark/x", ".duckdb"):
         (lake / folder).mkdir(parents=True)
     stray = next(lake.glob("reviews/*/*.parquet")).with_name("part-of-a-killed-write.parquet")
-    for path in (lake / ".staging" / "lines.parquet", lake / ".spark" / "x" / "block.parquet", stray):
+    left = (".staging/lines.parquet", ".spark/x/block.parquet", ".duckdb/spilled.parquet")
+    for path in (*(lake / name for name in left), stray):
         duckdb.sql("select $user as user_id", params={"user": unseen}).write_parquet(str(path))
     landing = lake.parent / "landing"
     landed(landing / ".landing", "reviews", "2024-01-01", "cut.json", review_2023(user_id=unseen))
-    assert naming(lake, unseen) == {".spark", ".staging", "events", "reviews"}
+    assert naming(lake, unseen) == {".duckdb", ".spark", ".staging", "events", "reviews"}
     assert naming(landing, unseen) == {".landing"}
     before = rows(lake)[TRAINING_EXAMPLES.name]
     assert erase(lake, unseen) == {}
@@ -215,9 +216,13 @@ def test_a_user_of_whom_only_older_versions_and_left_overs_of_killed_jobs_tell_i
 def test_pages_of_nights_that_name_the_user_go_and_others_stay(lake):
     nights = lake.parent / "reports" / "nights"
     nights.mkdir(parents=True)
-    for name, user in (("2024-01-01.html", GONE), (".2024-01-02.html.part", GONE), ("2024-01-03.html", "ann")):
-        (nights / name).write_text(Environment(autoescape=True).from_string("<h3>{{ user }}</h3>").render(user=user))
-    erase(lake)
+    (nights / ".2024-01-01.html.77-1.part").write_text("<h3>of anybody")
+    for name, user in (("2024-01-02.html", GONE), ("2024-01-03.html", "ann"), ("2024-01-04.html", "7")):
+        text = '<svg width="7"/>2017 <h3>{{ user }}</h3> 7'
+        (nights / name).write_text(Environment(autoescape=True).from_string(text).render(user=user))
+    assert erase(lake)["pages of nights"] == 1
+    assert sorted(path.name for path in nights.iterdir()) == ["2024-01-03.html", "2024-01-04.html"]
+    assert erase(lake, "7") == {"pages of nights": 1}
     assert [path.name for path in nights.iterdir()] == ["2024-01-03.html"]
 
 
@@ -279,7 +284,7 @@ def test_the_command_says_what_it_will_do_and_asks(lake, monkeypatch):
     assert "no time travel" in refused.output
     assert rows(lake) == before
     said = recpipe("ann", "--yes").output
-    assert "ann is erased. Rows removed: 3 from reviews, 1 from events" in said
+    assert "ann is erased. Removed: 3 rows of reviews, 1 rows of events" in said
     assert "models trained before" in said
     assert "erased before, to be finished now" in recpipe("ann", "--yes").output
     unknown = recpipe("zoe", "--yes", "--keep-files").output

@@ -86,6 +86,7 @@ def report_section(settings: Settings, ds: date, curves: Callable[[str], Curves]
             "ds": ds,
             "decision": decision,
             "verdict": verdict,
+            "by_people": _decided_by_people(lake, ds),
             "lists": _lists(lake, ds),
             "ranking": _ranking(figures),
             "segments": _segments(figures),
@@ -112,6 +113,17 @@ def _last_verdict(lake: duckdb.DuckDBPyConnection, ds: date) -> dict[str, Any] |
         ds=ds,
     )
     return rows[0] if rows else None
+
+
+def _decided_by_people(lake: duckdb.DuckDBPyConnection, ds: date) -> dict[str, Any] | None:
+    """The decision that counts on the night, if people took it."""
+    rows = rows_of(
+        lake,
+        "select effective_from, reason, sequence from model_verdicts where effective_from <= $ds "
+        "and verdict in ('promoted', 'withdrawn') order by effective_from desc, sequence desc limit 1",
+        ds=ds,
+    )
+    return rows[0] if rows and rows[0]["sequence"] else None
 
 
 def _figures(lake: duckdb.DuckDBPyConnection, anchor: date) -> list[dict[str, Any]]:
@@ -214,6 +226,7 @@ def _lists(lake: duckdb.DuckDBPyConnection, ds: date) -> dict[str, Any]:
         lake,
         "select count(*) as rows, count(distinct user_id) filter (user_id <> $stranger) as users, "
         "count(distinct item_id) as items, count(distinct user_id) filter (source = 'two_tower') as by_model, "
+        "string_agg(distinct model_version, ' and ') filter (source = 'two_tower') as made_by, "
         "(select count(*) from item_features where ds = $ds) as all_items, "
         "(select count(*) from user_features where ds = $ds) as all_users from recommendations where ds = $ds",
         ds=ds,

@@ -8,6 +8,7 @@ from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.evaluation.report import write_report
 from recpipe.job import parse_day
+from recpipe.job_lock import job_under_way
 from recpipe.model.registry import Registry
 from recpipe.settings import read_settings
 
@@ -19,7 +20,8 @@ def main() -> None:
     options = parser.parse_args()
     try:
         settings = read_settings()
-        with delta.readable_errors():
+        # As jobs do: one that read rows of a user who is erased meanwhile would write them afterwards.
+        with job_under_way(settings.lake), delta.readable_errors():
             write_report(settings, parse_day(options.ds), options.html, Registry(settings.registry).curves)
     except (UserError, OSError) as error:
         print(f"recpipe: {error}", file=sys.stderr)

@@ -1,12 +1,14 @@
 import sys
 import xml.etree.ElementTree as ET
 from datetime import timedelta
+from html.parser import HTMLParser
 
 import pytest
 
-from recpipe import delta
+from recpipe import delta, forget, quality
 from recpipe.errors import UserError
 from recpipe.evaluation import plots
+from recpipe.evaluation import report as report_module
 from recpipe.evaluation.plots import Bar
 from recpipe.evaluation.report import sample_users, write_report
 from recpipe.model import report
@@ -70,15 +72,53 @@ def test_a_night_is_one_page_with_the_model_its_figures_its_lists_and_its_lineag
     assert html.count("<svg") == html.count("</svg>") >= 5
 
 
+def test_the_model_of_the_lists_is_the_one_that_made_them_whatever_counts_now(settings):
+    write_night(settings.lake, TUESDAY, lists(), model_version="m0")
+    html = page(settings)
+    assert "made by model <b>m0</b>" in html
+    assert "model <b>m1</b> counts on this day" in html
+    delta.replace(settings.lake, MODEL_VERDICTS, [])
+    html = page(settings)
+    assert "made by model <b>m0</b>" in html
+    assert "no model counts on this day" in html
+    write_night(settings.lake, TUESDAY, lists(), source="popular", model_version="m0")
+    assert "No model was in use" in page(settings)
+
+
+def test_what_people_decided_about_the_model_is_on_the_page_with_their_reason(settings):
+    assert "people decide" not in page(settings)
+    rejected = verdict(verdict="rejected", reason="lead -0.1")
+    by_hand = verdict(effective_from=TUESDAY, sequence=1, model_version="m1", reason="by hand: <b>it reads better</b>")
+    delta.replace(settings.lake, MODEL_VERDICTS, [rejected, by_hand])
+    html = page(settings)
+    assert "<b>rejected</b>" in html
+    assert "From 2024-01-02 on people decide otherwise: by hand: &lt;b&gt;it reads better&lt;/b&gt;" in html
+
+
+class Fetched(HTMLParser):
+    """Addresses that a page asks for or leads to."""
+
+    def __init__(self):
+        super().__init__()
+        self.addresses = []
+
+    def handle_starttag(self, tag, attrs):
+        self.addresses += [value for name, value in attrs if name.rpartition(":")[2] in ("src", "href", "srcset")]
+
+
 def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(settings):
+    delta.append(settings.lake, IMAGES, [picture(item_id) for item_id in ITEMS])
+    folder = settings.landing / "images" / f"arrived_on={MONDAY}"
+    folder.mkdir(parents=True)
+    for item_id in ITEMS:
+        (folder / f"{item_id}.png").write_bytes(png())
     html = page(settings)
     assert "default-src 'none'" in html
     assert "<script" not in html
-    # Names of XML vocabularies look like addresses, and nothing is fetched from them.
-    fetched = [part for part in html.split('"') if part.startswith(("http:", "https:", "//"))]
-    assert all(
-        part.startswith(("http://www.w3.org/", "http://purl.org/", "http://creativecommons.org/")) for part in fetched
-    )
+    fetched = Fetched()
+    fetched.feed(html)
+    assert any(address.startswith("data:image/png") for address in fetched.addresses)
+    assert [address for address in fetched.addresses if not address.startswith(("data:", "#"))] == []
 
 
 def test_what_a_shop_named_its_items_is_text_and_not_markup(settings):
@@ -110,8 +150,10 @@ def test_nothing_that_came_after_the_night_is_on_its_page(settings):
 def test_a_night_before_any_model_has_a_page_too(settings):
     for table in (METRICS, MODEL_VERDICTS):
         delta.replace(settings.lake, table, [])
+    write_night(settings.lake, TUESDAY, lists(), source="popular", model_version=None)
     html = page(settings)
     assert "No model was in use" in html
+    assert "counts on this day" not in html
     assert "No anchor day was decided" in html
 
 
@@ -176,3 +218,22 @@ def test_the_page_is_written_by_a_command_of_the_training_s_environment(settings
     with pytest.raises(SystemExit, match="2"):
         report.main()
     assert capsys.readouterr().err.startswith("recpipe: expected ")
+    monkeypatch.setattr(sys, "argv", ["report", "--ds", str(TUESDAY), "--html", "."])
+    with pytest.raises(SystemExit, match="2"):
+        report.main()
+    assert capsys.readouterr().err.startswith("recpipe: expected a file to write, found the folder .")
+
+
+def test_nobody_is_erased_while_a_page_is_made_which_would_name_the_user_afterwards(settings, monkeypatch):
+    def erased_meanwhile(*_, **__):
+        with pytest.raises(UserError, match="expected no job under way"):
+            forget.erase(settings, next(iter(lists())), WEDNESDAY)
+        refused.append(True)
+        return quality.quality(settings.lake)
+
+    refused = []
+    monkeypatch.setattr(report_module, "quality", erased_meanwhile)
+    monkeypatch.setenv("RECPIPE_HOME", str(settings.home))
+    monkeypatch.setattr(sys, "argv", ["report", "--ds", str(TUESDAY), "--html", str(settings.home / "night.html")])
+    report.main()
+    assert refused == [True]
