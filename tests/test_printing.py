@@ -4,6 +4,7 @@ import sys
 
 from rich.cells import cell_len
 
+from recpipe import printing
 from recpipe.printing import print_models, print_rows
 
 NAME = "two_tower_of_2024_03_08_" + "0123456789" * 12
@@ -27,6 +28,24 @@ def test_a_file_or_a_pipe_gets_every_value_on_one_line(capsys, monkeypatch):
     print_rows("", [f"column {n}" for n in range(30)], [[NAME] * 30])
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert line.count(NAME) == 30
+
+
+def test_a_pipe_gets_the_table_of_a_terminal_that_is_wide_enough(capsys, monkeypatch):
+    columns, rows = ["what", "名"], [["a", "水水水"], [None, "[red]\nb"], ["e\u0301", 1.5]]
+    print_rows("Its [title]", columns, rows)
+    piped = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_rows("Its [title]", columns, rows)
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == piped.splitlines()
+    print_rows("", ["none"], [])
+
+
+def test_many_rows_into_a_pipe_take_no_layout(capsys, monkeypatch):
+    monkeypatch.setattr(printing, "Grid", None)
+    print_rows("", ["n"], [[n] for n in range(20_000)])
+    assert len(capsys.readouterr().out.splitlines()) == 20_004
 
 
 def test_a_terminal_shows_a_long_value_on_several_lines(capsys, monkeypatch):
