@@ -73,7 +73,8 @@ class ModelSettings(Section):
     """What training minimises: an exact softmax over all items, or a loss over `negatives` drawn for each batch, for
     catalogues too large for the first (over 100,000 items) and for comparison."""
     sampler: Literal["uniform", "in_batch", "mixed"] = "mixed"
-    """Where negatives are drawn from: all items alike, the batch's targets, or half and half."""
+    """Where negatives are drawn from: all items alike, the batch's targets (which never push down an item that never
+    follows another), or half and half."""
     negatives: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
     """Negatives drawn for each batch."""
     logq: Literal["counts", "streaming", "none"] = "counts"
@@ -127,6 +128,11 @@ _NEEDS: tuple[tuple[str, str, Callable[[SimpleNamespace], bool]], ...] = (
     (
         *("text_encoder", "an even embedding_size with transformer"),
         lambda model: model.text_encoder != "transformer" or model.embedding_size % 2 == 0,
+    ),
+    (
+        "fusion",
+        "two of item_inputs or more with attention",
+        lambda model: len(model.item_inputs) > 1 or model.fusion != "attention",
     ),
     ("image_size", "image in item_inputs", lambda model: "image" in model.item_inputs),
     ("id_dropout", "id and another of item_inputs", lambda model: {"id"} < set(model.item_inputs)),

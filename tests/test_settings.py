@@ -60,6 +60,7 @@ def test_a_wrong_value_is_refused_by_its_name(monkeypatch, name, value):
         ('item_inputs=["id","id"]', "ITEM_INPUTS: expected each input once"),
         ("embedding_size=33 text_encoder=transformer", "TEXT_ENCODER: any but mean needs an even embedding_size"),
         ('text_encoder=cnn item_inputs=["id"]', "TEXT_ENCODER: any but mean needs text in item_inputs, found 'cnn'"),
+        ('fusion=attention item_inputs=["id"]', "FUSION: any but sum needs two of item_inputs or more with attention"),
         ("image_size=64", "IMAGE_SIZE: any but 32 needs image in item_inputs, found '64'"),
         ('id_dropout=0 item_inputs=["id"]', "ID_DROPOUT: any but 0.3 needs id and another of item_inputs"),
         ('id_dropout=0 item_inputs=["text"]', "ID_DROPOUT: any but 0.3 needs id and another of item_inputs"),

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 BLOCK = 1024
 """Users ranked at once: bounds the memory of one block to BLOCK x candidates scores."""
@@ -108,11 +109,12 @@ def ranked_lists(scores: Scores, seen: Lists, k: int) -> NDArray[np.integer]:
         (users, k) candidates, the best first; -1 where a user has fewer.
     """
     lists = np.full((len(seen), k), -1, dtype=np.int64)
-    for first in range(0, len(seen), BLOCK):
-        last = min(first + BLOCK, len(seen))
-        of_block = scores(first, last)
-        of_block[seen.cells(first, last)] = -np.inf
-        lists[first:last] = top_k(of_block, k, seed=first)
+    with threadpool_limits(1, "blas"):  # the last bits of a product depend on the number of threads
+        for first in range(0, len(seen), BLOCK):
+            last = min(first + BLOCK, len(seen))
+            of_block = scores(first, last)
+            of_block[seen.cells(first, last)] = -np.inf
+            lists[first:last] = top_k(of_block, k, seed=first)
     return lists
 
 

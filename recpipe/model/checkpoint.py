@@ -54,7 +54,7 @@ class Checkpoint:
                 raise UserError(f"expected finite weights, found NaN or infinity in {name}; lower the learning rate")
         weights = self._weights()
         explanation = self._content(weights) | {"table_versions": dict(self.table_versions)}
-        explanation["model_version"] = self.model_version  # for people and tools: `load` computes it again
+        explanation["model_version"] = self.model_version
         folder.parent.mkdir(parents=True, exist_ok=True)
         staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=folder.parent))
         try:
@@ -74,37 +74,39 @@ class Checkpoint:
         try:
             explanation = json.loads((folder / EXPLANATION).read_text())
             weights = (folder / WEIGHTS).read_bytes()
+            expected, found = explanation["weights_sha256"], hashlib.sha256(weights).hexdigest()
         except FileNotFoundError as error:
             raise UserError(
                 f"expected a model at {folder}, found no {Path(error.filename).name}; restore the registry"
             ) from None
-        found = hashlib.sha256(weights).hexdigest()
-        if found != explanation["weights_sha256"]:
+        except (ValueError, TypeError, KeyError):
+            raise UserError(f"expected {EXPLANATION} of a model at {folder}, found it broken; restore it") from None
+        if found != expected:
             raise UserError(
-                f"expected weights with SHA-256 {explanation['weights_sha256']} at {folder}, found {found}; "
-                "restore the registry"
+                f"expected weights with SHA-256 {expected} at {folder}, found {found}; restore the registry"
             )
         tensors = load_tensors(weights)
         known = tensors.pop(KNOWN_ITEMS).numpy()
         try:
-            known_on = date.fromisoformat(explanation["known_on"])
             model = TwoTower(TowerConfig.of_json(explanation["config"]))
             model.load_state_dict(tensors)  # strict: a missing, unexpected or misshapen tensor is an error
-        except (KeyError, TypeError, RuntimeError):
+            loaded = cls(
+                **{name: date.fromisoformat(explanation[name]) for name in ("anchor", "until", "known_on")},
+                **{name: explanation[name] for name in ("item_numbering", "training", "table_versions")},
+                model=model.eval(),
+                known=known,
+            )
+            expected = explanation["model_version"]
+        except (KeyError, TypeError, ValueError, RuntimeError):
             raise UserError(
                 f"expected a model of this version of recpipe at {folder}, found one of another; move the lake and the "
                 "registry away, run `recpipe init`, and run the nights again"
             ) from None
-        return cls(
-            anchor=date.fromisoformat(explanation["anchor"]),
-            until=date.fromisoformat(explanation["until"]),
-            known_on=known_on,
-            model=model.eval(),
-            known=known,
-            item_numbering=explanation["item_numbering"],
-            training=explanation["training"],
-            table_versions=explanation["table_versions"],
-        )
+        if loaded.model_version != expected:
+            raise UserError(
+                f"expected model {expected} at {folder}, found its {EXPLANATION} changed since; restore the registry"
+            )
+        return loaded
 
     def require_numbering(self, found: str) -> None:
         """Raises:

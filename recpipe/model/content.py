@@ -114,7 +114,8 @@ def _sentences(settings: Settings, titles: Sequence[str | None]) -> tuple[NDArra
 
 
 PICTURES_AS_OF = """
-    select item_index, max_by({'file': file, 'sha256': sha256, 'day': images.arrived_on}, images.arrived_on) as newest
+    select item_index, max_by(
+        {'day': images.arrived_on, 'file': file, 'sha256': sha256, 'bytes': bytes}, images.arrived_on) as newest
     from images join item_features using (item_id) where ds = $ds and images.arrived_on <= $ds
     group by item_index order by item_index"""
 
@@ -128,14 +129,11 @@ def _pictures(
     places: dict[str, Landed] = {}
     for _, newest in found:
         file = f"arrived_on={newest['day']}/{newest['file']}"
-        places.setdefault(newest["sha256"], Landed(file, newest["sha256"]))
+        places.setdefault(newest["sha256"], Landed(file, newest["sha256"], newest["bytes"]))
     row_of = {sha256: row for row, sha256 in enumerate(places, start=1)}
     image = np.zeros(len(items), dtype=np.int32)
     image[np.searchsorted(items, [number for number, _ in found])] = [row_of[newest["sha256"]] for _, newest in found]
-    limits = settings.images
-    store = PictureStore(
-        settings.landing / PICTURES, settings.home / "cache" / "pictures", size, limits.max_bytes, limits.max_pixels
-    )
+    store = PictureStore(settings.landing / PICTURES, settings.home / "cache" / "pictures", size)
     pixels = store.read(list(places.values()))
     return image, _behind_nothing(pixels)
 

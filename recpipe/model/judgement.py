@@ -117,6 +117,8 @@ def judge(settings: Settings, plan: Plan, candidate: Checkpoint, champion: Check
     torch.set_num_threads(settings.model.threads)  # as in training: another number may round sums differently
     users = read_evaluation_users(settings.lake, plan.judges)
     models = {MODEL: candidate} | ({} if champion is None else {CHAMPION: champion})
+    for one in models.values():
+        one.model.cpu()  # where nights make their vectors, and where all are that the registry gives
     contests = {name: _contest(settings, plan, model, users) for name, model in models.items()}
     ranked, its_vectors = contests[MODEL]
     checks = [enough_users(len(users), settings.gate), finite(its_vectors)]

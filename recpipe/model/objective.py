@@ -99,10 +99,11 @@ class Objective:
                 for (rows, *others), at in asked  # padding comes last in both
             ]
         )  # (n, size)
-        candidates = self.model.candidates(catalogue)
-        right, wrong = torch.searchsorted(used, targets), torch.searchsorted(used, places)
-        right_scores = (users * candidates[right]).sum(dim=1) + bias[right]  # (n,)
-        wrong_scores = users @ candidates[wrong].T + bias[wrong]  # (n, negatives)
+        sides = torch.cat([self.model.candidates(catalogue), bias[:, None]], dim=1)
+        # embedding, not indexing, whose gradient several threads add up in an order of their own
+        right, wrong = (F.embedding(torch.searchsorted(used, these), sides) for these in (targets, places))
+        right_scores = (users * right[:, :-1]).sum(dim=1) + right[:, -1]  # (n,)
+        wrong_scores = users @ wrong[:, :-1].T + wrong[:, -1]  # (n, negatives)
         if self.settings.loss == "sampled_softmax" and self.settings.logq != "none":  # it corrects a softmax's sum
             wrong_scores = wrong_scores - log_expected
         own = torch.cat([own, targets[:, None]], dim=1)

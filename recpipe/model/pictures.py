@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recpipe.errors import UserError
 from recpipe.model.kept_arrays import kept_array
-from recpipe.sources.pictures import square_pixels
+from recpipe.sources.pictures import PIXELS_MADE_BY, square_pixels
 
 CHANNELS = 3
 """Red, green and blue."""
@@ -22,10 +22,11 @@ THREADS = 2
 
 
 class Landed(NamedTuple):
-    """Where a picture lies below `landing/images/`, and the hash of its bytes."""
+    """Where a picture lies below `landing/images/`, and the hash and number of its bytes."""
 
     file: str
     sha256: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,6 @@ class PictureStore:
     landing: Path
     cache: Path
     size: int  # of a side, in pixels
-    max_bytes: int
-    max_pixels: int
 
     def read(self, pictures: Sequence[Landed]) -> NDArray[np.uint8]:
         """(pictures, `CHANNELS`, size, size), from 0 to 255.
@@ -52,19 +51,21 @@ class PictureStore:
 
     def _one(self, picture: Landed) -> NDArray[np.uint8]:
         shape = (CHANNELS, self.size, self.size)
-        folder = self.cache / str(self.size)
+        folder = self.cache / f"{self.size}-{PIXELS_MADE_BY}"
         return kept_array(folder, picture.sha256, shape, np.uint8, lambda: self._decoded(picture))
 
     def _decoded(self, picture: Landed) -> NDArray[np.uint8]:
         path = self.landing / picture.file
         try:
             with path.open("rb") as file:
-                content = file.read(self.max_bytes + 1)
+                content = file.read(
+                    picture.size + 1
+                )  # of whatever lies there now, no more than tells it from the picture
         except FileNotFoundError:
             raise _other(path, picture.sha256, "no file") from None
         if (sha256 := hashlib.sha256(content).hexdigest()) != picture.sha256:
             raise _other(path, picture.sha256, sha256)
-        pixels = np.frombuffer(square_pixels(content, self.size, self.max_pixels), dtype=np.uint8)
+        pixels = np.frombuffer(square_pixels(content, self.size), dtype=np.uint8)
         return np.ascontiguousarray(pixels.reshape(self.size, self.size, CHANNELS).transpose(2, 0, 1))
 
 

@@ -5,6 +5,7 @@ steps, and the gradients are summed. torchrun starts them; without it there is o
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Self
 
 import numpy as np
@@ -12,6 +13,9 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+LONGEST_WAIT = timedelta(days=1)
+"""For another rank. The first validates alone, over all users and items, while the others wait for its figure."""
 
 Found = tuple[Tensor, int]
 """A mean loss, and of how many predictions."""
@@ -29,7 +33,7 @@ class Ranks:
         rank, count, local = (int(os.environ.get(name, value)) for name, value in _ALONE.items())
         device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
         if count > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
         return cls(rank, count, device)
 
     def say(self, text: str) -> None:

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from recpipe.errors import UserError
@@ -53,8 +54,8 @@ class SentenceStore:
 def encoder() -> Callable[[str], NDArray[np.float32]]:
     """What makes the vector of a text.
 
-    One text at a time and on the CPU, whatever trains the model: beside others, or elsewhere, the last bits of a vector
-    would be others, and a training would depend on which titles were kept from before.
+    One text at a time, on the CPU and by one thread, whatever trains the model: beside others, or elsewhere, the last
+    bits of a vector would be others, and a training would depend on which titles were kept from before.
 
     Raises:
         UserError: the encoder is not there, or is another one.
@@ -72,4 +73,13 @@ def encoder() -> Callable[[str], NDArray[np.float32]]:
 
     logging.disable_progress_bar()
     model = SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
-    return lambda text: model.encode([text], batch_size=1, normalize_embeddings=True, show_progress_bar=False)[0]
+
+    def encoded(text: str) -> NDArray[np.float32]:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return model.encode([text], batch_size=1, normalize_embeddings=True, show_progress_bar=False)[0]
+        finally:
+            torch.set_num_threads(threads)
+
+    return encoded

@@ -101,7 +101,12 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     device = ranks.device
     raw = read_epoch()
     known = known_items(raw.items)
-    content, sequences = catalogue.of_items(known).content, _placed(raw, known)
+    content, sequences, interactions = (
+        catalogue.of_items(known).content,
+        _placed(raw, known),
+        int((raw.items >= 0).sum()),
+    )
+    del raw  # the next epoch's rows come beside the last one's
     if missing := asked_in_vain(settings, content, sequences):
         ranks.say(f"the settings ask for {', '.join(missing)}, which no item or user of the training has")
     model = new_model(settings, content, sequences, device)
@@ -133,7 +138,6 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     if validate and not any(epoch.ndcg > 0 for epoch in progress.log):
         ranks.say(f"validation found no target in any of {last} epochs, so the last one's weights are taken")
     model.load_state_dict(progress.best)
-    interactions = int((raw.items >= 0).sum())
     return Trained(model.eval(), known, interactions, progress.best_epoch, tuple(progress.log), warm)
 
 

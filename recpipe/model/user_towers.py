@@ -45,10 +45,10 @@ class Recency(nn.Module):
         length)."""
         place = torch.arange(length, device=self.position.device)
         distance = (place[:, None] - place[None, :]).clamp(min=0)  # (length, length)
-        bias = self.position[:, distance][None]
+        # embedding, not indexing: its gradient is summed in parallel and still in a fixed order
+        bias = F.embedding(distance, self.position.T).permute(2, 0, 1)[None]
         if gaps is None:
             return bias
-        # embedding, not indexing: its gradient is summed in parallel and still in a fixed order
         return bias + F.embedding(gaps, self.gap).permute(0, 3, 1, 2)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import __version__ as PILLOW
 
 from recpipe.images import MAGIC_BYTES, format_of, item_of
 
@@ -96,17 +97,20 @@ def _decoded_size(content: bytes, format_: str, max_pixels: int) -> tuple[int, i
             return picture.size
 
 
-def square_pixels(content: bytes, size: int, max_pixels: int) -> bytes:
-    """The first frame of a picture that was accepted, brought to ``size`` pixels a side on a white ground.
+PIXELS_MADE_BY = f"1-pillow-{PILLOW}"
+"""The way of `square_pixels`: other ones may give other pixels."""
+
+
+def square_pixels(content: bytes, size: int) -> bytes:
+    """The first frame of a picture that was accepted, however large, brought to ``size`` pixels a side on a white
+    ground.
 
     Gives size x size x 3 bytes: row after row, red, green and blue.
     """
     format_ = format_of(content[:MAGIC_BYTES])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        Image.MAX_IMAGE_PIXELS = max_pixels
-        with Image.open(io.BytesIO(content), formats=[format_.upper()]) as picture:
-            picture.draft("RGB", (2 * size, 2 * size))  # a JPEG is decoded no larger than it need be
-            whole = picture.convert("RGBA")
+    Image.MAX_IMAGE_PIXELS = None
+    with Image.open(io.BytesIO(content), formats=[format_.upper()]) as picture:
+        picture.draft("RGB", (2 * size, 2 * size))  # a JPEG is decoded no larger than it need be
+        whole = picture.convert("RGBA")
     on_white = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
     return ImageOps.pad(on_white, (size, size), color="white").tobytes()

@@ -3,6 +3,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from recpipe.evaluation import metrics
 from recpipe.evaluation.metrics import Lists, filled, hits_among, products, ranked_lists, top_k
@@ -43,6 +44,17 @@ def test_every_metric_equals_a_slow_reference(items):
     assert set(expected[0]) == set(metrics.METRICS)
     for name, metric in metrics.METRICS.items():
         np.testing.assert_allclose(metric(hits, wanted.lengths()), [row[name] for row in expected], err_msg=name)
+
+
+def test_products_are_made_by_one_thread_whose_number_their_last_bits_depend_on():
+    threads = []
+
+    def scores(first, last):
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return np.zeros((last - first, 3))
+
+    ranked_lists(scores, Lists.of([[]]), 2)
+    assert set(threads) == {1}
 
 
 def test_a_target_at_rank_two_of_two_targets():

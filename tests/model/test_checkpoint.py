@@ -85,6 +85,24 @@ def test_changed_weights_are_refused(tmp_path: Path):
         Checkpoint.load(tmp_path / "one")
 
 
+@pytest.mark.parametrize("text", ["", '{"anchor": ', "null", "{}"])
+def test_a_broken_explanation_is_one_line(tmp_path: Path, text):
+    checkpoint().save(tmp_path / "one")
+    (tmp_path / "one" / "checkpoint.json").write_text(text)
+    with pytest.raises(UserError, match=r"expected checkpoint.json of a model at .*one, found it broken; restore it"):
+        Checkpoint.load(tmp_path / "one")
+
+
+def test_a_changed_explanation_is_refused(tmp_path: Path):
+    checkpoint().save(tmp_path / "one")
+    file = tmp_path / "one" / "checkpoint.json"
+    explanation = json.loads(file.read_text())
+    for changed in ({"training": {"epochs": 7}}, {"until": "2024-01-31"}, {"model_version": "2024-01-01-0123456789ab"}):
+        file.write_text(json.dumps(explanation | changed))
+        with pytest.raises(UserError, match=r"found its checkpoint.json changed since; restore the registry"):
+            Checkpoint.load(tmp_path / "one")
+
+
 def test_a_missing_model_is_named(tmp_path: Path):
     with pytest.raises(UserError, match=r"expected a model at .*nowhere, found no checkpoint.json"):
         Checkpoint.load(tmp_path / "nowhere")

@@ -1,12 +1,15 @@
 import shutil
 
 import numpy as np
+import PIL
 import pytest
+from PIL import Image
 
 from recpipe import delta
 from recpipe.errors import UserError
 from recpipe.model.content import Catalogue, ItemContent, read_catalogue
 from recpipe.model.sentences import SentenceStore
+from recpipe.sources.pictures import PIXELS_MADE_BY
 from recpipe.tables import ITEM_FEATURES
 from tests.model.conftest import day
 from tests.model.small_models import content, nothing_known
@@ -61,7 +64,7 @@ def test_a_title_is_read_by_the_frozen_encoder_and_equal_ones_stand_once(shop, s
     assert not found.sentences[0].any()
 
 
-def test_a_picture_is_the_newest_as_of_the_day_and_equal_ones_stand_once(shop, settings):
+def test_a_picture_is_the_newest_as_of_the_day_and_equal_ones_stand_once(shop, settings, monkeypatch):
     delta.overwrite_partition(
         shop.root, ITEM_FEATURES, [item_feature(f"i{n:05}", n, ds=day(3)) for n in range(4)], day(3)
     )
@@ -71,6 +74,12 @@ def test_a_picture_is_the_newest_as_of_the_day_and_equal_ones_stand_once(shop, s
     assert found.pixels[found.image, 0, 4, 4].tolist() == [20, 20, 0, 30]
     assert (len(found.pixels), found.image.tolist()[2]) == (3, 0)
     assert found.says(("image",)).tolist() == [True, True, False, True]
+    shutil.rmtree(shop.root.parent / "cache")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)  # what was accepted is read, whatever the limits are now
+    assert read_catalogue(settings(), day(3), ("image",), 8).content.pixels.tolist() == found.pixels.tolist()
+    [kept] = (shop.root.parent / "cache" / "pictures").iterdir()
+    assert kept.name == f"8-{PIXELS_MADE_BY}"
+    assert PIL.__version__ in kept.name
     shutil.rmtree(shop.root.parent / "landing")
     assert read_catalogue(settings(), day(3), ("image",), 8).content.pixels.tolist() == found.pixels.tolist()
     shutil.rmtree(shop.root.parent / "cache")

@@ -28,7 +28,7 @@ def streamed() -> Streaming:
     draw = torch.Generator().manual_seed(2)
     shares = Streaming(torch.zeros(1, dtype=torch.int64), ITEMS)
     for _ in range(300):
-        shares.see(batch(draw))
+        Sampler("mixed", 2, ITEMS, shares).draw(batch(draw))
     return shares
 
 

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from jobs import train_two_tower
 from recpipe.errors import Interrupted, UserError
@@ -15,6 +17,7 @@ from recpipe.model import launch
 from recpipe.model.anchors import Rows
 from recpipe.model.candidates import read_inputs
 from recpipe.model.launch import Training, trained
+from recpipe.model.ranks import Ranks
 from recpipe.model.registry import CANDIDATE, Registry
 from recpipe.model.training import train, vectors
 from tests.model.conftest import HISTORY_LENGTH, day, planted_chains
@@ -78,6 +81,15 @@ def anything(settings, home: Path):
     """A training by two ranks with the lake of ``home``."""
     training = Training(Rows(day(29), day(29)), home / "state" / "model.safetensors", epochs=1)
     return trained(settings(ranks=2).model_copy(update={"home": home}), training, nothing_known(range(60)))
+
+
+def test_ranks_wait_for_a_long_validation_of_the_first_one(monkeypatch):
+    told = {}
+    monkeypatch.setattr(dist, "init_process_group", lambda _, **given: told.update(given))
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    Ranks.here()
+    assert told["timeout"] >= timedelta(hours=12)
 
 
 def test_f11_a_rank_that_aborts_as_it_ends_changes_nothing(settings, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from recpipe.errors import UserError
 from recpipe.model import sentences
@@ -42,6 +43,18 @@ def test_a_vector_has_the_same_bits_alone_beside_others_and_from_the_cache(store
     np.testing.assert_array_equal(store.read(titles[::-1]), first[::-1])
     for row, title in enumerate(titles):
         np.testing.assert_array_equal(SentenceStore(tmp_path / title[:1]).read([title])[0], first[row])
+
+
+def test_a_vector_has_the_same_bits_whatever_the_number_of_threads(tmp_path):
+    titles, found, before = [name for names in TAUGHT.values() for name in names], [], torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(SentenceStore(tmp_path / str(threads)).read(titles))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*found)
 
 
 def test_a_file_of_the_cache_that_was_cut_short_is_made_anew(store, tmp_path):

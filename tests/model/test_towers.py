@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from recpipe.model.content import Catalogue
 from recpipe.model.item_encoders import ENCODERS, TEXT_ENCODERS
 from recpipe.model.item_tower import FUSIONS, ItemTower
 from recpipe.model.items import Items
 from recpipe.model.training import vectors
-from recpipe.model.user_towers import GAP_BUCKETS, USER_TOWERS, gap_buckets
+from recpipe.model.user_towers import GAP_BUCKETS, USER_TOWERS, causal, gap_buckets
 from tests.model.small_models import INPUTS, config, content, inputs, model, of_strangers
 
 ITEMS, LENGTH = 7, 5
@@ -205,6 +206,51 @@ def test_the_bias_of_an_item_without_an_id_is_low_but_no_outlier():
     known = sorted(two_tower.item_bias.tolist())
     without = two_tower.bias(Items.of(np.array([3, 100]), content(2)))
     assert without.tolist() == [-1000, known[4]]
+
+
+def test_attention_is_the_librarys_with_recency_as_its_bias():
+    tower = model(config(ITEMS, heads=2)).user_tower
+    attention, x = tower.blocks[0].attention, torch.randn(3, LENGTH, 8)
+    allowed = causal(torch.tensor([[False, False, True, True, True]]).expand(3, -1))
+    gaps = gap_buckets(DAYS.expand(3, -1))
+    with torch.no_grad():
+        parts = attention.query_key_value(x).unflatten(2, (3, 2, 4)).permute(2, 0, 3, 1, 4)
+        bias = attention.recency(gaps, LENGTH).masked_fill(~allowed[:, None], -torch.inf)
+        expected = F.scaled_dot_product_attention(*parts, attn_mask=bias)
+        found = attention(x, gaps, allowed)
+    torch.testing.assert_close(found, attention.out(expected.transpose(1, 2).flatten(2)))
+
+
+def zeros_of_a_training(name, **changes):
+    """The share of zeros in what goes into a module in training, and of users x places that are zero throughout."""
+    two_tower, seen = model(config(ITEMS, **{"dropout": 0.0, "item_dropout": 0.0} | changes)).train(), []
+    two_tower.get_submodule(name).register_forward_pre_hook(lambda _, given: seen.append(given[0][:, 2:]))
+    users(two_tower, ONE.expand(200, -1), DAYS.expand(200, -1), TYPES.expand(200, -1), ATTRIBUTES.expand(200, -1))
+    is_zero = (seen[0] == 0).flatten(2)
+    return is_zero.float().mean().item(), is_zero.all(dim=2).float().mean().item()
+
+
+def test_items_of_a_history_are_dropped_whole():
+    assert zeros_of_a_training("user_tower") == (0, 0)
+    assert zeros_of_a_training("user_tower", item_dropout=0.25)[1] == pytest.approx(0.25, abs=0.06)
+
+
+@every_user_tower
+def test_numbers_are_dropped_on_the_way_into_every_tower(kind):
+    alone, whole = zeros_of_a_training("user_tower", kind=kind, dropout=0.5)
+    assert alone == pytest.approx(0.5, abs=0.05)
+    assert whole < 0.05
+
+
+@pytest.mark.parametrize("name", ["attention.dropout", "dropout"])
+def test_attention_drops_weights_and_what_a_block_adds(name):
+    torch.manual_seed(0)
+    block, x = model(config(ITEMS, dropout=0.5)).train().user_tower.blocks[0], torch.randn(200, LENGTH, 8)
+    made = []
+    block.get_submodule(name).register_forward_hook(lambda *given: made.append(given[2]))
+    block(x, gap_buckets(DAYS.expand(200, -1)), causal(torch.ones(200, LENGTH, dtype=torch.bool)))
+    kept = made[0][made[0] != 0]
+    assert len(kept) == pytest.approx(0.5 * (15 / 25 if "attention" in name else 1) * made[0].numel(), rel=0.1)
 
 
 def test_without_layers_a_user_is_the_mean_of_the_history_weighted_by_recency():

@@ -2,6 +2,7 @@ import hashlib
 import math
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from itertools import pairwise
 
@@ -52,6 +53,49 @@ def test_the_same_rows_give_the_same_bits_in_another_process():
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     here, again = hash_of_a_run(), hash_of_a_run()
     assert here == again == there.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "length"),
+    [({"loss": "sampled_softmax", "negatives": 512}, 51), ({"loss": "bpr", "negatives": 512}, 51), ({}, 201)],
+)
+def test_several_threads_give_the_same_bits_every_time(changes, length):
+    """Tensors are as large as those of which PyTorch leaves a part to each thread."""
+    items = np.random.default_rng(0).integers(300, size=(128, length)).astype(np.int32)
+    sequences = sequences_of(items, np.full_like(items, 19_000))
+    settings = small(epochs=1, threads=2, embedding_size=64, batch_size=128, **changes)
+    hashes = set()
+    for _ in range(4):
+        state = train(lambda: sequences, nothing_known(range(300)), settings, seed=3).model.state_dict()
+        hashes.add(hashlib.sha256(b"".join(value.numpy().tobytes() for value in state.values())).hexdigest())
+    assert len(hashes) == 1
+
+
+def test_every_step_is_taken_at_the_rate_of_the_schedule(monkeypatch):
+    settings, rates, step = small(epochs=3), [], torch.optim.AdamW.step
+
+    def spied(self, *arguments):
+        rates.append({group["lr"] for group in self.param_groups})
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spied)
+    train(lambda: walks(200), ITEMS, settings, seed=3)
+    batches = math.ceil(200 / 32)
+    assert rates == [{learning_rate(settings, batches, number)} for number in range(3 * batches)]
+    assert len({rate for [rate] in rates}) > 2 * batches
+
+
+def test_the_rows_of_an_epoch_are_gone_when_the_next_ones_are_read():
+    alive = []
+
+    def read():
+        assert all(one() is None for one in alive)
+        rows = walks(100)
+        alive.append(weakref.ref(rows.items))
+        return rows
+
+    train(read, ITEMS, small(epochs=3), seed=3)
+    assert len(alive) == 3
 
 
 def test_another_seed_gives_other_weights():
