@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+from recpipe import delta
 from recpipe.arriving import Arriving, arriving_files, ingest_lock, sealed_files
 from recpipe.intake import Intake, not_read
 from recpipe.job import JobResult, run_job
@@ -34,7 +35,7 @@ def main(ds: date, settings: Settings) -> JobResult:
 
 
 def take_in(arriving: Arriving, lake: Lake, staging: Path, limit: RejectLimit, picture_limits: Limits) -> JobResult:
-    first, last = arriving.first, arriving.last
+    first, last = _first_to_clear(lake, arriving.first), arriving.last
     kinds = [table for table in OF_KINDS if arriving.files_of(table.name) or lake.has_rows(table, first, last)]
     read = {
         table: read_landed(lake.spark, arriving.files_of(table.name), table, staging, picture_limits) for table in kinds
@@ -60,11 +61,21 @@ def take_in(arriving: Arriving, lake: Lake, staging: Path, limit: RejectLimit, p
     }
     intake.require_sums({name: table.rows for name, table in written.items()})
     # The seal comes last: a run that ends before it left nothing that the next one does not replace.
-    seals = arrivals(files_frame(lake.spark, arriving.files), counted, first, last)
-    written[ARRIVALS.name] = lake.overwrite_days(ARRIVALS, seals, first, last)
+    seals = arrivals(files_frame(lake.spark, arriving.files), counted, arriving.first, last)
+    written[ARRIVALS.name] = lake.overwrite_days(ARRIVALS, seals, arriving.first, last)
     rows = {name: done.rows for name, done in written.items()}
     versions = {name: done.version for name, done in written.items()}
     return JobResult(str(intake), {"landing": intake.lines_read}, rows, versions)
+
+
+def _first_to_clear(lake: Lake, first: date) -> date:
+    """``first``, or while nothing is sealed the first day of which a stopped run left rows: since it ran, the first
+    arrival may have become a later day."""
+    if delta.days(lake.root, ARRIVALS):
+        return first
+    return min(
+        [first, *(day for table in (*OF_KINDS, REJECTED_ROWS, ITEM_INDEX) for day in delta.days(lake.root, table))]
+    )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ def main(ds: date, settings: Settings) -> JobResult:
 
 def write_lists(lake: Lake, ds: date, k: int, model_version: str | None) -> Written:
     users, items, user_vectors, item_vectors = (lake.of_day(table, ds) for table in READ)
-    catalogue = Catalogue.of(items.toArrow(), item_vectors.toArrow())
+    # What it reads alone: all rows come to the driver, and titles and words would be nine tenths of them.
+    items = items.select("item_id", "item_index", "popularity", "popularity_30d")
+    catalogue = Catalogue.of(items.toArrow(), item_vectors.select("item_id", "embedding", "model_version").toArrow())
     if catalogue.model_version != model_version:
         raise UserError(
             f"expected the item vectors of {ds} to be of {model_version or 'no model'}, the newest promoted, "

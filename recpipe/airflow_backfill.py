@@ -89,8 +89,10 @@ def _airflow(settings: Settings, last: date, keep_up: bool, say: Say) -> Iterato
     """
     before = airflow_service.find(settings)
     try:
-        service = before
-        if before and _needs_another_end(airflow_service.api(settings, before), before, last):
+        service = before if before and before.is_whole() else None
+        if service:
+            service.require_same_variables()
+        if service and _needs_another_end(airflow_service.api(settings, service), service, last):
             say(f"Restarting Airflow with {last} as the schedule's last day, so that nothing but the backfill runs")
             airflow_service.down(settings, say)
             service = None
@@ -108,7 +110,8 @@ def _airflow(settings: Settings, last: date, keep_up: bool, say: Say) -> Iterato
 
 def _needs_another_end(airflow: Api, service: Service, last: date) -> bool:
     ends_too_early = service.until is not None and service.until < last
-    needed = ends_too_early or (service.until is None and airflow.call("GET", "dags", DAG_ID)["is_paused"])
+    starts_others = service.until is None or service.until > last  # once it is not paused
+    needed = ends_too_early or (starts_others and airflow.call("GET", "dags", DAG_ID)["is_paused"])
     if needed and (busy := list(airflow.pages("dags", DAG_ID, "dagRuns", key="dag_runs", state="running"))):
         raise UserError(
             f"expected no run in progress, since Airflow must start anew with {last} as its last day, found "
@@ -195,6 +198,9 @@ def _watch(settings: Settings, airflow: Api, first: date, last: date, say: Say) 
         else:
             if all(run["state"] in _ENDED for run in runs):
                 return runs
+            service = airflow_service.find(settings)
+            if not (service and service.is_whole()):  # the part that answers is not the one that starts tasks
+                raise ApiError(0, "expected all parts of Airflow to run, found that one has ended")
             answered_at, is_silent = time.monotonic(), False
         time.sleep(_POLL_SECONDS)
 

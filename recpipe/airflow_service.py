@@ -3,13 +3,15 @@
 Airflow's own `standalone` needs half as much memory again, and ending it leaves children behind.
 """
 
+import hashlib
 import json
+import os
 import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from recpipe.errors import UserError
 from recpipe.files import whole
 from recpipe.locks import file_lock
 from recpipe.processes import Process
+from recpipe.setting_variables import PREFIX
 from recpipe.settings import Settings
 
 COMPONENTS: Mapping[str, tuple[str, ...]] = {
@@ -51,6 +54,7 @@ class Service:
     token: str
     boot: str
     components: Mapping[str, Process]
+    variables: Mapping[str, str] = field(default_factory=dict)  # a hash of each RECPIPE_* of its start, by name
 
     @property
     def url(self) -> str:
@@ -59,6 +63,17 @@ class Service:
     def is_whole(self) -> bool:
         """Whether each of its parts runs."""
         return self.boot == processes.boot_id() and all(map(processes.is_alive, self.components.values()))
+
+    def require_same_variables(self) -> None:
+        """Raises:
+        UserError: a setting stands otherwise in the environment now, where the tasks of this Airflow do not see it.
+        """
+        now = _variables()
+        if changed := sorted(name for name in {*now, *self.variables} if now.get(name) != self.variables.get(name)):
+            raise UserError(
+                f"expected the variables with which Airflow was started, found {', '.join(changed)} changed since, "
+                "which its tasks would not see; run `recpipe down` first"
+            )
 
     def living(self) -> list[Process]:
         leaders = tuple(self.components.values()) if self.boot == processes.boot_id() else ()
@@ -91,7 +106,8 @@ def up(settings: Settings, until: date | None = None, say: Say = print) -> Servi
 
     Raises:
         UserError: a part of it does not start, or the DAG cannot be read; the latter leaves Airflow running. Or one
-            runs already whose schedule ends on another day, as a backfill or the demo leaves it with `--keep-up`.
+            runs already whose schedule ends on another day, as a backfill or the demo leaves it with `--keep-up`, or
+            that was started with other settings in the environment.
     """
     until = until or settings.schedule_until
     with _lock(settings):
@@ -102,6 +118,7 @@ def up(settings: Settings, until: date | None = None, say: Say = print) -> Servi
                     f"expected Airflow with a schedule {_end(until)}, found it running with one {_end(service.until)}: "
                     f"{service.url}; run `recpipe down` first"
                 )
+            service.require_same_variables()
             say(f"Airflow runs already: {service.url}")
             return service
         if service:
@@ -121,6 +138,13 @@ def up(settings: Settings, until: date | None = None, say: Say = print) -> Servi
     say(f"Log in as {USER} with the password in {passwords_file(settings)}")
     require_dag(airflow, started_at)
     return service
+
+
+def _variables() -> dict[str, str]:
+    """Of each setting in the environment a hash, since it may be a secret."""
+    told_apart = ("RECPIPE_HOME", "RECPIPE_SCHEDULE_UNTIL")
+    values = {name: value for name, value in os.environ.items() if name.startswith(PREFIX) and name not in told_apart}
+    return {name: hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest() for name, value in values.items()}
 
 
 def _end(until: date | None) -> str:
@@ -167,7 +191,7 @@ def _start(settings: Settings, until: date | None) -> Service:
     for name, options in COMPONENTS.items():
         command = [str(airflow_program()), name, *options]
         components[name] = processes.start(command, variables, logs / f"{name}.log")
-        _write_state(settings, service := Service(port, until, token, boot, components))
+        _write_state(settings, service := Service(port, until, token, boot, components, _variables()))
     return service
 
 

@@ -55,7 +55,9 @@ for command in (
 
 def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # progress is to be seen while it happens, through a pipe too
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it cleans up as after Ctrl-C
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # ended from outside, it cleans up as after Ctrl-C
+        if signal.getsignal(ending) != signal.SIG_IGN:  # nohup wants it to go on when the terminal is closed
+            signal.signal(ending, signal.default_int_handler)
     try:
         if unreadable := [text for text in sys.argv[1:] if not is_utf8(text)]:
             raise UserError(f"expected arguments in UTF-8, found {unreadable[0]!r}; give it in UTF-8")

@@ -87,15 +87,13 @@ def write_carried(lake: Lake, ds: date, settings: Settings) -> dict[str, Written
     """Write the features of ``ds`` from those of the day before and what arrived on ``ds``.
 
     Interactions of the past are read in narrow columns alone, and those of most users are dropped before anything is
-    sorted or moved.
+    sorted or moved. Users come last: once their table is written, Spark computes anew what it keeps of its rows.
     """
     before, index = ds - A_DAY, lake.known(ITEM_INDEX, ds)
     users_then, items_then = lake.of_day(USER_FEATURES, before), lake.of_day(ITEM_FEATURES, before)
     with persisted(_touched(lake, users_then, index, ds)) as touched:
         touched.count()  # so that Spark knows how small it is
         with persisted(known_interactions(lake, ds, touched)) as now:
-            rebuilt = _user_features(lake, now, index, ds, settings)
-            written = _write_users(lake, carried(users_then, rebuilt, touched, ds), ds)
             then = known_interactions(lake, before, touched)
             signed = now.withColumn("sign", F.lit(1)).unionByName(then.withColumn("sign", F.lit(-1)))
             changes = counts(signed, ds, settings.target_events)
@@ -103,7 +101,9 @@ def write_carried(lake: Lake, ds: date, settings: Settings) -> dict[str, Written
             with persisted(carried_counts(items_then, changes, left)) as counted:
                 content = _content(lake, ds, settings, items_then)
                 items = item_features(index, counted, content, lake.known(IMAGES, ds), ds)
-                return written | {ITEM_FEATURES.name: lake.overwrite_partition(ITEM_FEATURES, items, ds)}
+                written = {ITEM_FEATURES.name: lake.overwrite_partition(ITEM_FEATURES, items, ds)}
+            rebuilt = _user_features(lake, now, index, ds, settings)
+            return _write_users(lake, carried(users_then, rebuilt, touched, ds), ds) | written
 
 
 def write_anchor(lake: Lake, anchor: date, ds: date, settings: Settings) -> dict[str, Written]:

@@ -133,10 +133,50 @@ def test_a_look_that_is_never_answered_ends_the_wait_and_not_the_backfill(filled
 
 def test_an_airflow_that_has_ended_is_not_waited_for(filled, monkeypatch):
     airflow, said = Airflow([run_of("running")], SILENT, [run_of("success")]), []
-    monkeypatch.setattr(processes, "is_alive", lambda _: False)
+    dies_while_waited_for(monkeypatch)
     with pytest.raises(ApiError, match="ReadTimeout"):
         filled(airflow, said)
     assert said[-1] == "Backfill 7 is not cancelled; run the same command again to go on with it"
+
+
+def dies_while_waited_for(monkeypatch):
+    dies = lambda _: monkeypatch.setattr(processes, "is_alive", lambda _: False)  # noqa: E731
+    monkeypatch.setattr(airflow_backfill.time, "sleep", dies)
+
+
+def test_runs_that_wait_for_a_scheduler_that_has_ended_are_not_waited_for(filled, monkeypatch):
+    airflow, said = Airflow([run_of("queued")]), []
+    dies_while_waited_for(monkeypatch)
+    with pytest.raises(ApiError, match="expected all parts of Airflow to run, found that one has ended"):
+        filled(airflow, said)
+    assert said[-1] == "Backfill 7 is not cancelled; run the same command again to go on with it"
+
+
+def test_an_airflow_of_which_a_part_has_ended_is_started_anew_before_anything_is_asked_of_it(filled, monkeypatch):
+    service, started = airflow_service.find(None), []
+    monkeypatch.setattr(processes, "is_alive", lambda _: bool(started))
+    monkeypatch.setattr(airflow_service, "up", lambda *_, until, **__: started.append(until) or service)
+    assert filled(Airflow([run_of("success")]), []) == 0
+    assert started == [DAY]
+
+
+@pytest.mark.parametrize(
+    ("until", "is_paused", "expected"),
+    [
+        (None, True, True),
+        (None, False, False),
+        (DAY + timedelta(days=9), True, True),  # unpausing would start yesterday's night
+        (DAY + timedelta(days=9), False, False),
+        (DAY, True, False),
+        (DAY - timedelta(days=1), True, True),
+        (DAY - timedelta(days=1), False, True),
+    ],
+)
+def test_an_airflow_starts_anew_where_the_backfill_would_not_be_all_that_runs(monkeypatch, until, is_paused, expected):
+    airflow = Airflow([])
+    monkeypatch.setattr(airflow, "call", lambda *_: {"is_paused": is_paused})
+    service = Service(8080, until, "a-token", processes.boot_id(), {})
+    assert airflow_backfill._needs_another_end(airflow, service, DAY) is expected
 
 
 @pytest.mark.parametrize("end", [REFUSED, KeyboardInterrupt()], ids=["refused", "Ctrl-C"])

@@ -95,6 +95,20 @@ def test_an_airflow_that_runs_with_the_same_schedule_is_left_alone(settings, str
     assert said == ["Airflow runs already: http://127.0.0.1:8080"]
 
 
+def test_settings_in_the_environment_that_its_tasks_would_not_see_are_refused(settings, stranger, monkeypatch):
+    file = write_state(settings, stranger, processes.boot_id())
+    monkeypatch.setenv("RECPIPE_K", "20")
+    with pytest.raises(UserError, match=r"found RECPIPE_K changed since, .*; run `recpipe down` first"):
+        airflow_service.up(settings, ENDS_ON)
+    started = json.loads(file.read_text()) | {"variables": airflow_service._variables()}
+    file.write_text(json.dumps(started))
+    assert "20" not in started["variables"].values()
+    airflow_service.up(settings, ENDS_ON, lambda _: None)
+    monkeypatch.delenv("RECPIPE_K")
+    with pytest.raises(UserError, match="found RECPIPE_K changed since"):
+        airflow_service.up(settings, ENDS_ON)
+
+
 def test_stopping_ends_the_service_and_forgets_it(settings, stranger):
     file = write_state(settings, stranger, processes.boot_id())
     airflow_service.down(settings, lambda _: None)

@@ -1,6 +1,5 @@
 """What a user does wrong ends in one line, exit code 2 and nothing half done."""
 
-import os
 import signal
 import subprocess
 import time
@@ -8,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from recpipe.arriving import ingest_lock
 from recpipe.processes import members
 from recpipe.sample import Sample, write_sample
 from tests.end_to_end.shop import Shop
@@ -106,18 +106,18 @@ def test_doctor_names_what_is_missing_and_the_command_that_mends_it(shop):
     assert "MISSING" not in shop.recpipe("doctor")
 
 
-def test_g05_a_killed_job_leaves_no_process_behind(shop):
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_g05_a_killed_job_leaves_no_process_behind(shop, ending):
     shop.recpipe("init")
-    landing = shop.home / "landing" / "reviews" / "arrived_on=2024-01-01"
-    landing.mkdir(parents=True)
-    os.mkfifo(landing / "endless.json")  # the job waits for its first line for ever
-    running = shop.start("run", "ingest_reviews", "--ds", "2024-01-01")
     mark = f"RECPIPE_HOME={shop.home}"
-    wait_until(lambda: len(members([], mark)) > 1, 30)
-    time.sleep(1)
-    running.send_signal(signal.SIGTERM)
-    running.communicate(timeout=20)
-    wait_until(lambda: not members([], mark), 10)
+    with ingest_lock(shop.lake):  # for which the job waits for ever
+        running = shop.start("run", "ingest_reviews", "--ds", "2024-01-01")
+        wait_until(lambda: len(members([], mark)) > 1, 30)
+        time.sleep(3)
+        assert len(members([], mark)) > 1
+        running.send_signal(ending)
+        running.communicate(timeout=20)
+        wait_until(lambda: not members([], mark), 10)
 
 
 def wait_until(happened, seconds):

@@ -10,6 +10,7 @@ import pytest
 from jobs.build_features import build_features
 from recpipe import delta
 from recpipe.features import write_anchor
+from recpipe.lake import Lake
 from recpipe.settings import Settings
 from recpipe.tables import (
     EVENT_TYPES,
@@ -133,6 +134,22 @@ def shop(shared_lake, all_unaudited):
     return shared_lake
 
 
+@contextmanager
+def kept_before_writes(lake):
+    """The frames that Spark keeps when features begin to be written, write after write."""
+    found, write = [], Lake.overwrite_partition
+
+    def spied(self, table, frame, day):
+        if table in FEATURES:
+            by_id = dict(lake.spark.sparkContext._jsc.getPersistentRDDs())
+            found.append({number for number, rdd in by_id.items() if "Delta Table State" not in str(rdd.name())})
+        return write(self, table, frame, day)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lake, "overwrite_partition", spied)
+        yield found
+
+
 def rows(lake, table, days):
     with delta.connect(lake.root, [table]) as connection:
         found = connection.sql(f"select * from {table.name} order by all").fetchall()
@@ -151,7 +168,11 @@ def test_c02_c09_no_time_zone_no_parts_and_no_order_of_rows_changes_a_row(shop, 
 
 def test_c06_c07_carried_features_equal_those_of_all_that_was_known(shop):
     later = NIGHTS[1:]
-    assert [run(shop, night, SETTINGS) for night in later] == [f"carried on from {night}" for night in NIGHTS[:-1]]
+    with kept_before_writes(shop) as kept:
+        assert [run(shop, night, SETTINGS) for night in later] == [f"carried on from {night}" for night in NIGHTS[:-1]]
+    assert [len(first & second) for first, second in zip(kept[::2], kept[1::2], strict=True)] == [2] * len(later), (
+        "after the first write of a night, the users that it touches and what they did are computed anew"
+    )
     carried = {table: rows(shop, table, later) for table in FEATURES}
     for night in later:
         assert run(shop, night, FULL).endswith("full_refresh is set")

@@ -148,6 +148,21 @@ def test_day_by_day_gives_the_rows_of_one_run_also_after_a_crash(one_run, spark,
     assert all(now > before for now, before in zip(versions(lake).values(), versions(at_once).values(), strict=True))
 
 
+def test_a_crashed_first_run_leaves_nothing_when_the_first_arrival_is_moved_to_a_later_day(lake, tmp_path, unaudited):
+    landing = tmp_path / "landing"
+    landed(landing, "reviews", "2024-01-01", "r.json", review_2023(parent_asin="Z"))
+    landed(landing, "reviews", "2024-01-02", "s.json", review_2023(user_id="U2", parent_asin="A"))
+    ingest(lake, landing, TUESDAY)
+    delta.replace(lake.root, ARRIVALS, [])  # as if it had been killed before its seal
+    (landing / "reviews" / "arrived_on=2024-01-01").rename(landing / "reviews" / "arrived_on=2024-01-03")
+    for ds in (TUESDAY, WEDNESDAY):
+        ingest(lake, landing, ds)
+    anew = Lake(lake.spark, tmp_path / "anew")
+    empty_lake(anew.root)
+    ingest(anew, landing, WEDNESDAY)
+    assert rows(lake) == rows(anew)
+
+
 def test_a_file_that_shows_up_in_a_sealed_day_is_not_read_and_named(tmp_path):
     empty_lake(tmp_path / "lake")
     delta.append(tmp_path / "lake", ARRIVALS, [arrival(arrived_on=day, kind="none", file="") for day in DAYS])
