@@ -226,7 +226,7 @@ def _lists(lake: duckdb.DuckDBPyConnection, ds: date) -> dict[str, Any]:
         lake,
         "select count(*) as rows, count(distinct user_id) filter (user_id <> $stranger) as users, "
         "count(distinct item_id) as items, count(distinct user_id) filter (source = 'two_tower') as by_model, "
-        "string_agg(distinct model_version, ' and ') filter (source = 'two_tower') as made_by, "
+        "string_agg(distinct model_version, ' and ' order by model_version) filter (source = 'two_tower') as made_by, "
         "(select count(*) from item_features where ds = $ds) as all_items, "
         "(select count(*) from user_features where ds = $ds) as all_users from recommendations where ds = $ds",
         ds=ds,

@@ -58,9 +58,7 @@ class PictureStore:
         path = self.landing / picture.file
         try:
             with path.open("rb") as file:
-                content = file.read(
-                    picture.size + 1
-                )  # of whatever lies there now, no more than tells it from the picture
+                content = file.read(picture.size + 1)  # of another file, no more than tells it from the picture
         except FileNotFoundError:
             raise _other(path, picture.sha256, "no file") from None
         if (sha256 := hashlib.sha256(content).hexdigest()) != picture.sha256:

@@ -101,11 +101,8 @@ def train(  # noqa: PLR0913 - what it learns from, how, and when it is to end
     device = ranks.device
     raw = read_epoch()
     known = known_items(raw.items)
-    content, sequences, interactions = (
-        catalogue.of_items(known).content,
-        _placed(raw, known),
-        int((raw.items >= 0).sum()),
-    )
+    content, sequences = catalogue.of_items(known).content, _placed(raw, known)
+    interactions = int((raw.items >= 0).sum())
     del raw  # the next epoch's rows come beside the last one's
     if missing := asked_in_vain(settings, content, sequences):
         ranks.say(f"the settings ask for {', '.join(missing)}, which no item or user of the training has")
