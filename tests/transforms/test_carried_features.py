@@ -136,13 +136,18 @@ def shop(shared_lake, all_unaudited):
 
 @contextmanager
 def kept_before_writes(lake):
-    """The frames that Spark keeps when features begin to be written, write after write."""
+    """The frames of these nights that Spark keeps when features begin to be written, write after write."""
     found, write = [], Lake.overwrite_partition
+
+    def kept():
+        by_id = dict(lake.spark.sparkContext._jsc.getPersistentRDDs())
+        return {number for number, rdd in by_id.items() if "Delta Table State" not in str(rdd.name())}
+
+    of_others = kept()  # the session is that of all tests
 
     def spied(self, table, frame, day):
         if table in FEATURES:
-            by_id = dict(lake.spark.sparkContext._jsc.getPersistentRDDs())
-            found.append({number for number, rdd in by_id.items() if "Delta Table State" not in str(rdd.name())})
+            found.append(kept() - of_others)
         return write(self, table, frame, day)
 
     with pytest.MonkeyPatch.context() as patch:
