@@ -89,7 +89,7 @@ def _airflow(settings: Settings, last: date, keep_up: bool, say: Say) -> Iterato
     """
     before = airflow_service.find(settings)
     try:
-        service = before if before and before.is_whole() else None
+        service = before if _is_whole(before) else None
         if service:
             service.require_same_variables()
         if service and _needs_another_end(airflow_service.api(settings, service), service, last):
@@ -106,6 +106,10 @@ def _airflow(settings: Settings, last: date, keep_up: bool, say: Say) -> Iterato
             airflow_service.up(settings, until=before.until, say=say)
         elif now and not before and not keep_up:
             airflow_service.down(settings, say)
+
+
+def _is_whole(service: Service | None) -> bool:
+    return service is not None and service.is_whole()
 
 
 def _needs_another_end(airflow: Api, service: Service, last: date) -> bool:
@@ -189,8 +193,8 @@ def _watch(settings: Settings, airflow: Api, first: date, last: date, say: Say) 
         try:
             runs = _tell_changes(settings, airflow, _runs(airflow, first, last), told, say)
         except ApiError as error:
-            service, seconds = airflow_service.find(settings), time.monotonic() - answered_at
-            if error.is_refusal or seconds > _SILENT_SECONDS or not (service and service.is_whole()):
+            is_too_long = time.monotonic() - answered_at > _SILENT_SECONDS
+            if error.is_refusal or is_too_long or not _is_whole(airflow_service.find(settings)):
                 raise
             if not is_silent:
                 say(f"Airflow runs and gives no answer; asking again for {_SILENT_SECONDS // 60} minutes")
@@ -198,8 +202,7 @@ def _watch(settings: Settings, airflow: Api, first: date, last: date, say: Say) 
         else:
             if all(run["state"] in _ENDED for run in runs):
                 return runs
-            service = airflow_service.find(settings)
-            if not (service and service.is_whole()):  # the part that answers is not the one that starts tasks
+            if not _is_whole(airflow_service.find(settings)):  # the part that answers is not the one that starts tasks
                 raise ApiError(0, "expected all parts of Airflow to run, found that one has ended")
             answered_at, is_silent = time.monotonic(), False
         time.sleep(_POLL_SECONDS)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -93,14 +94,19 @@ def test_a_broken_explanation_is_one_line(tmp_path: Path, text):
         Checkpoint.load(tmp_path / "one")
 
 
+def load_changed(folder: Path, **changes: object) -> Checkpoint:
+    """A model whose explanation was changed since it was saved."""
+    checkpoint().save(folder)
+    file = folder / "checkpoint.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    return Checkpoint.load(folder)
+
+
 def test_a_changed_explanation_is_refused(tmp_path: Path):
-    checkpoint().save(tmp_path / "one")
-    file = tmp_path / "one" / "checkpoint.json"
-    explanation = json.loads(file.read_text())
-    for changed in ({"training": {"epochs": 7}}, {"until": "2024-01-31"}, {"model_version": "2024-01-01-0123456789ab"}):
-        file.write_text(json.dumps(explanation | changed))
+    changes = {"training": {"epochs": 7}}, {"until": "2024-01-31"}, {"model_version": "2024-01-01-0123456789ab"}
+    for number, changed in enumerate(changes):
         with pytest.raises(UserError, match=r"found its checkpoint.json changed since; restore the registry"):
-            Checkpoint.load(tmp_path / "one")
+            load_changed(tmp_path / str(number), **changed)
 
 
 def test_a_missing_model_is_named(tmp_path: Path):
@@ -109,16 +115,13 @@ def test_a_missing_model_is_named(tmp_path: Path):
 
 
 def test_a_model_of_another_version_is_refused(tmp_path: Path):
-    checkpoint().save(tmp_path / "one")
-    file = tmp_path / "one" / "checkpoint.json"
-    explanation = json.loads(file.read_text())
-    config = explanation["config"]
-    for strange in ({"items": 3, "blocks": 1}, config | {"towers": 3}, config | {"event_types": True}):
-        file.write_text(json.dumps(explanation | {"config": strange}))
+    config = asdict(checkpoint().model.config)
+    strange = {"items": 3, "blocks": 1}, config | {"towers": 3}, config | {"event_types": True}
+    for number, other in enumerate(strange):
         with pytest.raises(
-            UserError, match=r"expected a model of this version of recpipe at .*one, found one of another"
+            UserError, match=r"expected a model of this version of recpipe at .*one\d, found one of another"
         ):
-            Checkpoint.load(tmp_path / "one")
+            load_changed(tmp_path / f"one{number}", config=other)
 
 
 def test_d03_other_item_numbers_are_refused():
